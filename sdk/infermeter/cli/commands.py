@@ -1,0 +1,56 @@
+"""Which commands there are, and one line about each; imports a command's module only when that command runs.
+
+So `infermeter --help` loads click and nothing else, and a new command is one line in the table.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import click
+
+# name -> (module, what it does in one line); the command object carries the command's name.
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "up": (
+        "infermeter.cli.up",
+        "Start collector, Prometheus, Alertmanager and the example; wait until all are ready.",
+    ),
+    "down": ("infermeter.cli.down", "Stop everything that `up` started."),
+    "status": ("infermeter.cli.status", "Say what runs, where, and whether it answers."),
+    "logs": ("infermeter.cli.logs", "Show what the parts have written."),
+    "run": ("infermeter.cli.run", "Run a Python service with metrics on, without changing its code."),
+    "version": ("infermeter.cli.version", "Print the versions of infermeter and of the parts it starts."),
+}
+
+_EXAMPLES = """\b
+Examples:
+  infermeter up                      start the whole local stack, about 10 s once built
+  infermeter status                  what runs and where
+  infermeter logs prometheus -f      follow one part
+  infermeter down                    stop it; nothing is left running
+"""
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and imports them on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return [name for name, (module, _) in _COMMANDS.items() if find_spec(module) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{_COMMANDS[cmd_name][0]}.{cmd_name} is not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_LazyGroup, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+def infermeter() -> None:
+    """Measuring instruments for machine-learning inference services."""
