@@ -1,0 +1,89 @@
+"""OpenTelemetry's OTLP exporters, set up from our settings; gRPC only when its extra is there."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics.export import MetricExporter
+
+from infermeter import clock
+from infermeter.errors import MissingExtraError
+from infermeter.export.delivery import Deliveries, TrackedExporter
+from infermeter.settings import Resolved
+
+MAX_RETRY_AFTER_S = 300.0
+
+
+class ObservedSession(requests.Session):
+    """A session that remembers how its last request ended, which the exporter does not tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind = ""
+        self.retry_after_s = 0.0
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send, and note status or error."""
+        self.retry_after_s = 0.0
+        try:
+            response = super().send(request, **kwargs)
+        except Exception as error:
+            self.kind = type(error).__name__
+            raise
+        self.kind = f"HTTP {response.status_code}"
+        if response.status_code in (429, 503):
+            self.retry_after_s = _retry_after_s(response.headers.get("Retry-After"))
+        return response
+
+
+def otlp_exporter(settings: Resolved, deliveries: Deliveries) -> MetricExporter:
+    """Return the OTLP exporter of the chosen protocol.
+
+    Raises:
+        MissingExtraError: gRPC was chosen and is not installed.
+    """
+    if settings.protocol == "grpc":
+        return _grpc_exporter(settings, deliveries)
+    session = ObservedSession()
+    exporter = OTLPMetricExporter(
+        endpoint=settings.endpoint,
+        headers=dict(settings.headers) if settings.headers else None,
+        timeout=settings.export_timeout_s,
+        compression=Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression,
+        session=session,
+    )
+    return TrackedExporter(exporter, deliveries, settings.endpoint or "http://localhost:4318", session)
+
+
+def _grpc_exporter(settings: Resolved, deliveries: Deliveries) -> MetricExporter:
+    try:
+        import grpc
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
+    except ImportError:
+        raise MissingExtraError("OTLP over gRPC (OTEL_EXPORTER_OTLP_PROTOCOL / protocol = grpc)", "grpc") from None
+    exporter = GrpcExporter(
+        endpoint=settings.endpoint,
+        headers=dict(settings.headers) if settings.headers else None,
+        timeout=settings.export_timeout_s,  # type: ignore[arg-type]  # a float works; older versions say int
+        compression=grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression,
+        max_export_batch_size=5000,  # 4 MiB is what a receiver takes by default
+    )
+    return TrackedExporter(exporter, deliveries, settings.endpoint or "localhost:4317")
+
+
+def _retry_after_s(value: str | None) -> float:
+    """Return the seconds of a Retry-After header, as a number or a date (RFC 9110, section 10.2.3)."""
+    if value is None:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - clock.unix_ns() / 1e9
+        except (TypeError, ValueError):
+            return 0.0
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)

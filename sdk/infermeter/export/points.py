@@ -1,0 +1,83 @@
+"""Families as OpenTelemetry's public data classes, so that standard readers and exporters take them.
+
+Knows nothing of where the numbers come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from infermeter import clock
+from infermeter.families import Family
+from infermeter.version import __version__
+
+SCOPE = "infermeter"
+_CUMULATIVE = AggregationTemporality.CUMULATIVE
+
+Families = Callable[[], Iterable[Family]]
+
+
+def metric_of(family: Family, now_ns: int) -> Metric:
+    """Return one family as an OpenTelemetry metric, cumulative since each point's start."""
+    name, kind, unit, text = family.metric[:4]
+    if kind == "histogram":
+        points = [
+            HistogramDataPoint(
+                attributes=dict(point.labels),
+                start_time_unix_nano=point.start_ns,
+                time_unix_nano=now_ns,
+                count=sum(point.counts),
+                sum=float(point.value),
+                bucket_counts=point.counts,
+                explicit_bounds=point.bounds,
+                min=None,  # type: ignore[arg-type]  # the encoder leaves out what is None; the annotation says float
+                max=None,  # type: ignore[arg-type]  # as above
+            )
+            for point in family.points
+        ]
+        return Metric(name, text, unit, Histogram(points, _CUMULATIVE))
+    numbers = [
+        NumberDataPoint(
+            attributes=dict(point.labels),
+            start_time_unix_nano=point.start_ns if kind == "counter" else None,  # type: ignore[arg-type]  # as above
+            time_unix_nano=now_ns,
+            value=point.value,
+        )
+        for point in family.points
+    ]
+    if kind == "counter":
+        return Metric(name, text, unit, Sum(numbers, _CUMULATIVE, is_monotonic=True))
+    return Metric(name, text, unit, Gauge(numbers))
+
+
+def with_families(data: MetricsData, families: Iterable[Family]) -> MetricsData:
+    """Return the collected data with our families in our scope; the collected data is left as it is."""
+    now_ns = clock.unix_ns()
+    metrics = [metric_of(family, now_ns) for family in families if family.points]
+    if not metrics or not data.resource_metrics:
+        return data
+    first = data.resource_metrics[0]
+    scopes = list(first.scope_metrics)
+    for i, scope in enumerate(scopes):
+        if scope.scope.name == SCOPE:
+            scopes[i] = ScopeMetrics(scope.scope, [*scope.metrics, *metrics], scope.schema_url)
+            break
+    else:
+        scopes.append(ScopeMetrics(InstrumentationScope(SCOPE, __version__), metrics, ""))
+    merged: ResourceMetrics = replace(first, scope_metrics=scopes)
+    return MetricsData([merged, *data.resource_metrics[1:]])

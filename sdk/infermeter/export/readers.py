@@ -1,0 +1,55 @@
+"""OpenTelemetry's readers, handed our families with every collection.
+
+The hook is ``MetricReader._receive_metrics``, which OpenTelemetry documents for overriding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+
+from infermeter.export.points import Families, with_families
+
+
+class PushReader(PeriodicExportingMetricReader):
+    """Exports whenever our ticker asks; starts no thread and installs no fork hook of its own."""
+
+    def __init__(self, exporter: MetricExporter, families: Families) -> None:
+        self._families = families
+        super().__init__(exporter, export_interval_millis=math.inf)
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
+        super()._receive_metrics(with_families(metrics_data, self._families()), timeout_millis, **kwargs)
+
+
+def with_labels(data: MetricsData, labels: Mapping[str, str]) -> MetricsData:
+    """Return the data with further attributes on every point; a point's own attributes win."""
+    if not labels:
+        return data
+    resources = []
+    for resource in data.resource_metrics:
+        scopes = []
+        for scope in resource.scope_metrics:
+            metrics = [
+                replace(
+                    metric,
+                    data=replace(
+                        metric.data,
+                        data_points=[
+                            replace(point, attributes={**labels, **(point.attributes or {})})
+                            for point in metric.data.data_points
+                        ],
+                    ),
+                )
+                for metric in scope.metrics
+            ]
+            scopes.append(replace(scope, metrics=metrics))
+        resources.append(replace(resource, scope_metrics=scopes))
+    return MetricsData(resources)

@@ -1,0 +1,89 @@
+"""Keeps our failures from the host: stops them, counts them, logs each kind once.
+
+Guards our own work only, never the model's call. Knows nothing of what is being guarded.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from infermeter.cells import SumCell
+
+logger = logging.getLogger("infermeter")
+
+_drops: dict[tuple[str, str], SumCell] = {}
+_logged: dict[tuple[str, str], None] = {}
+_busy = threading.local()
+
+on_swallowed: Callable[[str, Exception], None] | None = None
+"""Seam for tests: sees every error that was kept from the host."""
+
+
+def drop(where: str, reason: str) -> None:
+    """Count a measurement that could not be recorded as given; both words come from our code, never from data."""
+    cell = _drops.get((where, reason))
+    if cell is None:
+        cell = _drops.setdefault((where, reason), SumCell())
+    cell.add()
+
+
+def drops() -> dict[tuple[str, str], SumCell]:
+    """Return what was dropped so far in this process, by place and reason."""
+    return dict(_drops)
+
+
+def swallow(where: str, error: Exception) -> None:
+    """Count an error of ours and log the first of its kind."""
+    drop(where, type(error).__name__)
+    if on_swallowed is not None:
+        on_swallowed(where, error)
+    log_once(where, type(error).__name__, "infermeter could not record (%s): %r", where, error)
+
+
+def log_once(where: str, kind: str, message: str, *args: object) -> None:
+    """Write one warning for each kind of trouble in the life of the process.
+
+    A logging handler of the host may itself end up here; it then finds the door closed instead of a deadlock.
+    """
+    if (where, kind) in _logged or getattr(_busy, "logging", False):
+        return
+    _logged.setdefault((where, kind))
+    _busy.logging = True
+    try:
+        logger.warning(message, *args)
+    except Exception:  # noqa: BLE001, S110  a handler of the host that raises is the host's business, not the model's
+        pass
+    finally:
+        _busy.logging = False
+
+
+def log_again(where: str) -> None:
+    """Let trouble of a place be logged once more, after it has been well in between."""
+    for key in [key for key in _logged if key[0] == where]:
+        _logged.pop(key, None)
+
+
+class guard:  # noqa: N801  reads as a statement: with guard("inference")
+    """``with guard("place"):`` stops an ``Exception`` of our own code; everything else passes."""
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        if isinstance(error, Exception):
+            swallow(self._where, error)
+            return True
+        return False
+
+
+def reset_in_child() -> None:
+    """Forget counts in a forked child; what was logged stays logged, the child shares the parent's log."""
+    _drops.clear()

@@ -1,0 +1,279 @@
+"""The live configuration: builds it, swaps it, flushes it, shuts it down, survives forks.
+
+The only file that knows both what is counted (registry) and how it leaves (export). Rooms ask it for the slot of a
+model and compare ``epoch`` to learn that what they hold is out of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from infermeter import catalog, guard, lifecycle, models
+from infermeter.families import Family, Point, single
+from infermeter.registry import Registry, Slot, dropped
+from infermeter.settings import Resolved, Settings, resolve
+from infermeter.ticker import Ticker
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    from infermeter.export.pipeline import Pipeline
+
+live: Telemetry | None = None
+"""The configuration in force, None before ``configure()`` and after ``shutdown()``."""
+
+epoch: object = None
+"""Changes whenever a slot or cell looked up earlier may be out of date; None while nothing is configured."""
+
+SHUTDOWN_TIMEOUT_S = 3.0
+
+
+class Telemetry:
+    """One configuration and everything it has counted. Made by ``configure()``."""
+
+    def __init__(self, settings: Resolved, meter_provider: MeterProvider | None) -> None:
+        from infermeter.export.delivery import Deliveries
+        from infermeter.export.pipeline import build
+
+        self.settings = settings
+        self.deliveries = Deliveries()
+        self._shut_down = False
+        self._recorded = False
+        self.registry = self._new_registry()
+        self.ticker = Ticker(
+            self._export, self._close, settings.export_interval_s, lambda: self.deliveries.not_before_s
+        )
+        self._build: Callable[[], Pipeline] = lambda: build(self, meter_provider)
+        self._inherited: object = None
+        self._pipeline: Pipeline | None = self._build()
+        self._connect_instruments()
+        for declaration in models.declarations():
+            self.registry.declare(declaration)
+
+    def _new_registry(self) -> Registry:
+        s = self.settings
+        kind: type[Registry] = Registry
+        if s.recorder == "otel":
+            from infermeter.instruments import InstrumentRegistry
+
+            kind = InstrumentRegistry
+        return kind(
+            latency_bounds_s=s.latency_bounds_s,
+            series_limit=s.series_limit,
+            class_limit=s.class_limit,
+            error_type_limit=s.error_type_limit,
+            on_new=self._first_record_of_thread,
+        )
+
+    def _connect_instruments(self) -> None:
+        from infermeter.instruments import InstrumentRegistry
+
+        if isinstance(self.registry, InstrumentRegistry) and self._pipeline is not None:
+            self.registry.connect(self._pipeline.provider, self.state)
+
+    def slot(self, model: str, version: str) -> Slot:
+        """Return where a model version records."""
+        return self.registry.slot(model, version)
+
+    def declare(self, declaration: models.Declaration) -> None:
+        """Take a declaration in and let its zeros leave soon, so that the first failure is a rise from 0."""
+        global epoch
+        if self.registry.declare(declaration):
+            epoch = object()
+        self.ticker.soon()
+
+    def families(self) -> list[Family]:
+        """Sum everything as it stands now, for readers that are handed it; instruments hold it themselves."""
+        if self.settings.recorder == "otel":
+            return []
+        recorded = self.registry.collect()
+        return [*recorded, *self.state(max((len(family.points) for family in recorded), default=0))]
+
+    def state(self, fullest: int | None = None) -> list[Family]:
+        """Return what is not recorded per call: gauges and what the SDK says about itself."""
+        families = self.registry.gauges()
+        deliveries = self.deliveries
+        outcomes = [Point({"outcome": o}, deliveries.start_ns, n) for o, n in deliveries.outcomes.items()]
+        families += [Family(catalog.EXPORTS, outcomes), dropped()]
+        if deliveries.last_duration_s is not None:
+            families.append(single(catalog.EXPORT_DURATION, deliveries.last_duration_s))
+        families.append(single(catalog.SERIES, len(self.registry) if fullest is None else fullest))
+        families.append(single(catalog.SERIES_LIMIT, self.settings.series_limit))
+        return families
+
+    def start(self) -> None:
+        """Begin to export in this process, also while nothing is recorded; a fork no longer changes that."""
+        self._recorded = True
+        self.ticker.unpark()
+        self.ticker.start()
+
+    def force_flush(self, timeout_s: float = SHUTDOWN_TIMEOUT_S) -> bool:
+        """Export everything recorded so far; True only if it arrived within the bound (seconds)."""
+        return self.ticker.flush(timeout_s)
+
+    def shutdown(self, timeout_s: float = SHUTDOWN_TIMEOUT_S) -> bool:
+        """Export once more and close, within the bound (seconds); True if the last export arrived."""
+        if self._shut_down:
+            return True
+        self._shut_down = True
+        return self.ticker.flush(timeout_s, last=True)
+
+    @property
+    def metrics_url(self) -> str | None:
+        """URL of /metrics where the exporter is ``prometheus``, else None."""
+        return self._pipeline.metrics_url if self._pipeline is not None else None
+
+    def _export(self) -> bool:
+        if self._pipeline is None:  # first export of a forked child
+            self._pipeline = self._build()
+            self._connect_instruments()
+        return self._pipeline.export()
+
+    def _close(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.close()
+
+    def _first_record_of_thread(self) -> None:
+        self._recorded = True
+        if not self.ticker.running:
+            with guard.guard("start"):
+                self.ticker.start()
+        else:
+            self.ticker.unpark()
+
+    def after_fork_in_parent(self) -> None:
+        """A process that forks before it ever recorded is a server's master: its workers report, it does not."""
+        if not self._recorded:
+            self.ticker.park()
+
+    def after_fork_in_child(self) -> None:
+        """Start from zero: own instance id, own provider, own thread; the inherited ones are never touched."""
+        from infermeter.export.delivery import Deliveries
+
+        self._recorded = False
+        self._inherited = self._pipeline  # kept alive: its locks may be held, so not even its destructor may run
+        if self._pipeline is not None:
+            rebuild = self._pipeline.for_child
+            self._build = lambda: rebuild(self)
+        self._pipeline = None
+        self.deliveries = Deliveries()
+        self.registry.reset_in_child()
+        self.ticker.reset_in_child()
+
+
+def configure(  # noqa: D417  each setting is described once, at its field of Settings
+    settings: Settings | None = None,
+    *,
+    service_name: str | None = None,
+    endpoint: str | None = None,
+    exporter: str | None = None,
+    protocol: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    compression: str | None = None,
+    export_interval_s: float | None = None,
+    export_timeout_s: float | None = None,
+    prometheus_host: str | None = None,
+    prometheus_port: int | None = None,
+    resource_attributes: Mapping[str, str] | None = None,
+    recorder: str | None = None,
+    latency_bounds_s: Sequence[float] | None = None,
+    series_limit: int | None = None,
+    class_limit: int | None = None,
+    error_type_limit: int | None = None,
+    handle_sigterm: bool | None = None,
+    disabled: bool | None = None,
+    meter_provider: MeterProvider | None = None,
+) -> Telemetry:
+    """Start recording and exporting; called again, the new configuration replaces the old one.
+
+    Each argument is described, with its environment variable and default, at the field of ``Settings`` that has its
+    name. Arguments win over ``settings``, which win over the environment.
+
+    Args:
+        settings: Settings as one value, for services that keep them in one place.
+        meter_provider: A provider that the application already has. Our series are exported with its resource, next to
+            everything recorded through it. It is never shut down by us.
+
+    Returns:
+        The live configuration; ``force_flush`` and ``shutdown`` of this module act on it.
+
+    Raises:
+        ConfigError: A setting has a value that is not allowed, or the port of /metrics is taken.
+        MissingExtraError: A chosen exporter is not installed.
+    """
+    given = {name: value for name, value in locals().items() if name in Settings._fields and value is not None}
+    if latency_bounds_s is not None:
+        given["latency_bounds_s"] = models.checked_bounds(latency_bounds_s)
+    resolved = resolve((settings or Settings())._replace(**given))
+    global live, epoch
+    old = live
+    telemetry = Telemetry(resolved, meter_provider)
+    if old is not None:
+        guard.log_once("configure", "again", "infermeter was configured again; the new configuration replaces the old")
+        live, epoch = None, None
+        old.shutdown(resolved.export_timeout_s)
+    lifecycle.install(
+        before_fork=lambda: None,
+        after_fork_in_parent=_after_fork_in_parent,
+        after_fork_in_child=_after_fork_in_child,
+        at_exit=_at_exit,
+    )
+    if resolved.disabled:
+        return telemetry
+    live, epoch = telemetry, object()
+    models.on_declared = telemetry.declare
+    if resolved.handle_sigterm:
+        lifecycle.handle_sigterm(_at_exit)
+    telemetry.ticker.start()
+    return telemetry
+
+
+def is_configured() -> bool:
+    """Return whether anything is being recorded."""
+    return live is not None
+
+
+def force_flush(timeout_s: float = SHUTDOWN_TIMEOUT_S) -> bool:
+    """Export everything recorded so far.
+
+    Args:
+        timeout_s: How long to wait at most, in seconds.
+
+    Returns:
+        True if everything arrived, or if nothing is configured; False after a failure or when time ran out.
+    """
+    telemetry = live
+    return True if telemetry is None else telemetry.force_flush(timeout_s)
+
+
+def shutdown(timeout_s: float = SHUTDOWN_TIMEOUT_S) -> bool:
+    """Export once more and stop; afterwards every call of this package is a cheap no-op. Never raises.
+
+    Args:
+        timeout_s: How long to wait at most, in seconds.
+
+    Returns:
+        True if the last export arrived, or if nothing was configured.
+    """
+    global live, epoch
+    telemetry, live, epoch = live, None, None
+    models.on_declared = None
+    return True if telemetry is None else telemetry.shutdown(timeout_s)
+
+
+def _at_exit() -> None:
+    with guard.guard("exit"):
+        shutdown(SHUTDOWN_TIMEOUT_S)
+
+
+def _after_fork_in_parent() -> None:
+    if live is not None:
+        live.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    global epoch
+    if live is not None:
+        live.after_fork_in_child()
+        epoch = object()

@@ -1,0 +1,158 @@
+"""The one thread that exports: at its interval, when asked, and once more at the end.
+
+Everything that leaves the process leaves through here, so exports never overlap, and whoever asks for one waits on an
+event with a bound, never on a lock that a fork or a signal handler could have left held. Knows nothing of what is
+exported.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from infermeter import clock, guard
+
+MIN_GAP_S = 1.0
+"""Least time between exports that new models ask for, so that a burst of registrations costs one."""
+
+
+class _Request:
+    """One wish for an export, and how it ended."""
+
+    __slots__ = ("done", "last", "succeeded")
+
+    def __init__(self, *, last: bool) -> None:
+        self.done = threading.Event()
+        self.succeeded = False
+        self.last = last
+
+
+class Ticker:
+    """Calls ``export`` on a daemon thread.
+
+    Args:
+        export: Does one export and says whether it arrived.
+        close: Called on the thread after the last export.
+        interval_s: Seconds between exports.
+        not_before_s: Monotonic time before which the other side does not want the next one; 0 for any time.
+    """
+
+    def __init__(
+        self,
+        export: Callable[[], bool],
+        close: Callable[[], None],
+        interval_s: float,
+        not_before_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._export, self._close, self._interval_s, self._not_before_s = export, close, interval_s, not_before_s
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+        self._parked = False
+        self.reset_in_child()
+
+    def reset_in_child(self) -> None:
+        """Forget the inherited thread; nothing of it is touched."""
+        self._wake = threading.Event()
+        self._requests: deque[_Request] = deque()
+        self._thread = None
+        self._soon = False
+        self._parked = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread has been started in this process."""
+        return self._thread is not None
+
+    def start(self) -> None:
+        """Start the thread unless it runs; the first export follows at once."""
+        if self._thread is not None or self._stopped:
+            return
+        self._soon = True
+        thread = threading.Thread(target=self._run, name="infermeter", daemon=True)
+        self._thread = thread
+        thread.start()
+
+    def park(self) -> None:
+        """Export no more until something is recorded: this process only forks workers."""
+        self._parked = True
+
+    def unpark(self) -> None:
+        """Export again."""
+        self._parked = False
+
+    def soon(self) -> None:
+        """Ask for an export within about a second; nobody waits for it."""
+        self._soon = True
+        self._wake.set()
+
+    def flush(self, timeout_s: float, *, last: bool = False) -> bool:
+        """Export everything recorded so far; False if that failed or took longer than the bound.
+
+        Args:
+            timeout_s: How long to wait, in seconds.
+            last: Close afterwards; no export follows.
+        """
+        if self._stopped:
+            return not last
+        if threading.current_thread() is self._thread:
+            return False  # asked from within an export, by a log handler for example: it would wait for itself
+        self._stopped = last
+        request = _Request(last=last)
+        if self._thread is None:
+            try:
+                self._thread = threading.Thread(target=self._run, name="infermeter", daemon=True)
+                self._requests.append(request)
+                self._thread.start()
+            except RuntimeError:  # an interpreter on its way out starts no threads
+                return self._inline(last=last)
+        else:
+            self._requests.append(request)
+            self._wake.set()
+        return request.done.wait(timeout_s) and request.succeeded
+
+    def _inline(self, *, last: bool) -> bool:
+        succeeded = self._guarded_export()
+        if last:
+            self._close()
+        return succeeded
+
+    def _guarded_export(self) -> bool:
+        with guard.guard("export"):
+            return self._export()
+        return False
+
+    def _run(self) -> None:
+        wake = self._wake
+        # The first full interval is a random share of one: a fleet that starts together does not export together.
+        due_s = clock.monotonic_s() + self._interval_s * random.random()  # noqa: S311  not about secrets
+        last_s = -MIN_GAP_S
+        while True:
+            now_s = clock.monotonic_s()
+            if self._soon:
+                due_s = min(due_s, max(now_s, last_s + MIN_GAP_S))
+                self._soon = False
+            pause_s = max(due_s, self._not_before_s()) - now_s
+            if not self._requests and pause_s > 0:
+                wake.wait(pause_s)
+                wake.clear()
+                continue
+            wake.clear()
+            requests = [self._requests.popleft() for _ in range(len(self._requests))]
+            if requests or not self._parked:
+                succeeded = self._guarded_export()
+                for request in requests:
+                    request.succeeded = succeeded
+            last_s = clock.monotonic_s()
+            due_s = due_s + self._interval_s if now_s >= due_s else due_s
+            if due_s < last_s:  # an export that outlasted the interval does not cause a burst
+                due_s = last_s + self._interval_s
+            last = any(request.last for request in requests)
+            if last:
+                with guard.guard("export.shutdown"):
+                    self._close()
+            for request in requests:
+                request.done.set()
+            if last:
+                return
