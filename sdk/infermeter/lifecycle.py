@@ -71,7 +71,10 @@ def _finalize_multiprocessing_children(at_exit: Callable[[], None]) -> None:
         return
     _multiprocessing_hooked = True
 
-    util.register_after_fork(_anchor, lambda _: _finalize_multiprocessing(at_exit))
+    def in_child(_: object) -> None:
+        _finalize_multiprocessing(at_exit)
+
+    util.register_after_fork(_anchor, in_child)
 
 
 def _finalize_multiprocessing(at_exit: Callable[[], None]) -> None:

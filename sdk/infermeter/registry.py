@@ -131,7 +131,9 @@ class Registry:
 
     def gauges(self) -> list[Family]:
         """Return what is a state rather than a sum: in flight, SLA, info."""
-        in_flight, info, slas = [], [], []
+        in_flight: list[Point] = []
+        info: list[Point] = []
+        slas: list[Point] = []
         seen: set[str] = set()
         for (model, version), slot in self._models.items():
             reading = _Reading(model, version, slot)

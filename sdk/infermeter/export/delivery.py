@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -62,7 +62,7 @@ _filter = _ExporterLogs()
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
+def _listening() -> Generator[list[str]]:
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("opentelemetry."):
             logging.getLogger(name).addFilter(_filter)  # adding it twice changes nothing
@@ -100,7 +100,7 @@ class TrackedExporter(MetricExporter):
         result = MetricExportResult.FAILURE
         with _listening() as said:
             try:
-                result = self._inner.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+                result = self._inner.export(metrics_data, timeout_millis=timeout_millis)  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type
             except Exception as caught:  # noqa: BLE001  whatever an exporter raises is a failed export
                 error = caught
         succeeded = result is MetricExportResult.SUCCESS
@@ -130,4 +130,4 @@ class TrackedExporter(MetricExporter):
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
         """Close the exporter; what it raises or logs on its way out is of no use to anybody."""
         with _listening(), guard.guard("export.shutdown"):
-            self._inner.shutdown(timeout_millis=timeout_millis)
+            self._inner.shutdown(timeout_millis=timeout_millis)  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type

@@ -68,7 +68,7 @@ def _grpc_exporter(settings: Resolved, deliveries: Deliveries) -> MetricExporter
     exporter = GrpcExporter(
         endpoint=settings.endpoint,
         headers=dict(settings.headers) if settings.headers else None,
-        timeout=settings.export_timeout_s,  # type: ignore[arg-type]  # a float works; older versions say int
+        timeout=settings.export_timeout_s,
         compression=grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression,
         max_export_batch_size=5000,  # 4 MiB is what a receiver takes by default
     )

@@ -32,6 +32,7 @@ class Source(Protocol):
 
     def families(self) -> list[Family]:
         """Return everything as it stands now."""
+        ...
 
 
 class Pipeline:
@@ -79,7 +80,7 @@ class Pipeline:
             self.provider.shutdown(timeout_millis=1000)
         else:
             for reader in self._push:
-                reader.shutdown()
+                reader.shutdown()  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type
 
     def _report_presence(self) -> None:
         """Report ``infermeter_info``: a reader drops a whole collection in which no instrument has a value."""

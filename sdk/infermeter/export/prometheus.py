@@ -43,7 +43,7 @@ class ScrapeReader(PrometheusMetricReader):
         if data.resource_metrics:
             data = with_labels(data, promoted_labels(data.resource_metrics[0].resource))
             data = MetricsData([replace(r, resource=_for_target_info(r.resource)) for r in data.resource_metrics])
-        super()._receive_metrics(data, timeout_millis, **kwargs)
+        super()._receive_metrics(data, timeout_millis)  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
         """Take the collector out of our registry."""

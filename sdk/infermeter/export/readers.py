@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from opentelemetry.sdk.metrics.export import (
     MetricExporter,
     MetricsData,
     PeriodicExportingMetricReader,
+    ResourceMetrics,
+    ScopeMetrics,
 )
 
 from infermeter.export.points import Families, with_families
@@ -26,30 +29,25 @@ class PushReader(PeriodicExportingMetricReader):
         super().__init__(exporter, export_interval_millis=math.inf)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
-        super()._receive_metrics(with_families(metrics_data, self._families()), timeout_millis, **kwargs)
+        data = with_families(metrics_data, self._families())
+        super()._receive_metrics(data, timeout_millis)  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type
 
 
 def with_labels(data: MetricsData, labels: Mapping[str, str]) -> MetricsData:
     """Return the data with further attributes on every point; a point's own attributes win."""
     if not labels:
         return data
-    resources = []
+    resources: list[ResourceMetrics] = []
     for resource in data.resource_metrics:
-        scopes = []
+        scopes: list[ScopeMetrics] = []
         for scope in resource.scope_metrics:
-            metrics = [
-                replace(
-                    metric,
-                    data=replace(
-                        metric.data,
-                        data_points=[
-                            replace(point, attributes={**labels, **(point.attributes or {})})
-                            for point in metric.data.data_points
-                        ],
-                    ),
-                )
-                for metric in scope.metrics
-            ]
+            metrics = [replace(metric, data=_labelled(metric.data, labels)) for metric in scope.metrics]
             scopes.append(replace(scope, metrics=metrics))
         resources.append(replace(resource, scope_metrics=scopes))
     return MetricsData(resources)
+
+
+def _labelled(data: Any, labels: Mapping[str, str]) -> Any:
+    """Return the data of one metric, whatever its kind, with further attributes on its points."""
+    points = [replace(point, attributes={**labels, **(point.attributes or {})}) for point in data.data_points]
+    return replace(data, data_points=points)

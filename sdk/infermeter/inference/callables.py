@@ -30,13 +30,14 @@ def wrap(func: F, lookup: Lookup, reading: Reading) -> F:
     """
     import inspect  # at decoration: it would double the import time of the package
 
-    target: Any = func
-    if isinstance(target, (staticmethod, classmethod)):
-        return cast("F", type(target)(wrap(target.__func__, lookup, reading)))
-    if isinstance(target, type) or not callable(target):
-        raise ConfigError(f"instrument_inference wraps functions and methods, got {target!r}; decorate its method")
-    plain = inspect.isroutine(target) or isinstance(target, functools.partial)
-    probe: Any = target if plain else target.__call__  # an object that can be called: its method has the kind
+    kind: type[Any] = type(func)
+    if issubclass(kind, (staticmethod, classmethod)):
+        return cast("F", kind(wrap(cast("Any", func).__func__, lookup, reading)))
+    if issubclass(kind, type) or not callable(func):
+        raise ConfigError(f"instrument_inference wraps functions and methods, got {func!r}; decorate its method")
+    plain = inspect.isroutine(func) or issubclass(kind, functools.partial)
+    probe = func if plain else cast("Any", func).__call__  # an object that can be called: its method has the kind
+    target = cast("Callable[..., Any]", func)
     if inspect.isasyncgenfunction(probe):
         wrapper = _async_generator(target, lookup)
     elif inspect.iscoroutinefunction(probe):
@@ -86,7 +87,7 @@ def _coroutine(func: Callable[..., Any], lookup: Lookup, reading: Reading) -> Ca
     return call
 
 
-def _generator(func: Callable[..., Any], lookup: Lookup, reading: Reading) -> Callable[..., Any]:
+def _generator(func: Callable[..., Generator[Any, Any, Any]], lookup: Lookup, reading: Reading) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         cell = lookup(args, kwargs)
         if cell is None:

@@ -6,6 +6,7 @@ Guards our own work only. Knows nothing of how the call was wrapped.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from infermeter import clock, guard, requests_seen
 from infermeter.cells import CANCELLED, ERROR, REJECTED, SUCCESS, ModelCell, Shard, StatusIndex
@@ -14,13 +15,14 @@ from infermeter.labels import label_value
 from infermeter.outcomes import FAILURES, status_of
 
 
-def succeeded(cell: ModelCell, shard: Shard, latency_s: float, result: object, reading: Reading) -> None:
+def succeeded(cell: ModelCell, shard: Shard, latency_s: float, result: Any, reading: Reading) -> None:
     """Count a call that returned, and what its result holds."""
     try:
         if result is None and reading.plain:
             cell.leave(shard, latency_s, SUCCESS)
             return
-        if type(result) is dict and reading.plain:
+        kind: object = type(result)
+        if kind is dict and reading.plain:
             confidence = result.get("confidence")
             if type(confidence) is float and 0.0 <= confidence <= 1.0:  # the usual case, at once
                 cell.succeed(shard, latency_s, confidence)

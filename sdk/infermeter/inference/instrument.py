@@ -175,7 +175,11 @@ def instrument_inference(
         raise ConfigError('instrument_inference needs the model they belong to: instrument_inference("name", ...)')
     if model is not None:
         return _by_arguments(model, reading)
-    return lambda func: _by_arguments(func, reading)
+
+    def decorate(func: F) -> F:
+        return _by_arguments(func, reading)
+
+    return decorate
 
 
 def _by_arguments(func: F, reading: Reading) -> F:
@@ -186,7 +190,7 @@ def _by_arguments(func: F, reading: Reading) -> F:
 def _arguments_lookup(func: Callable[..., Any]) -> Lookup:
     import inspect
 
-    target = func.__func__ if isinstance(func, (staticmethod, classmethod)) else func
+    target: Any = getattr(func, "__func__", func)  # of static and class methods
     if not callable(target):
         raise ConfigError(f"instrument_inference takes a model name or a function, got {func!r}")
     parameters = inspect.signature(target).parameters

@@ -6,9 +6,9 @@ Values are foreign: nothing here trusts their type. What cannot be recorded is c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 from infermeter import guard, models, runtime
 from infermeter.cells import ModelCell
@@ -42,7 +42,7 @@ class Reading:
         """Record what the result, or each row of it, holds. Raises what an extractor or a property raises."""
         confidence, label = _extract(self.confidence, result), _extract(self.label, result)
         if confidence is ABSENT and label is ABSENT and isinstance(result, (list, tuple)):
-            for row in result:
+            for row in cast("Sequence[object]", result):
                 observe_values(cell, _extract(self.confidence, row), _extract(self.label, row))
             return
         observe_values(cell, confidence, label)
@@ -120,23 +120,24 @@ def _extract(extractor: Extractor, result: object) -> object:
     if not isinstance(extractor, str):
         return extractor(result)
     if isinstance(result, Mapping):
-        return result.get(extractor, ABSENT)
+        return cast("Mapping[object, object]", result).get(extractor, ABSENT)
     return getattr(result, extractor, ABSENT)
 
 
-def _rows(value: object, where: str) -> list[object] | tuple[object, ...]:
+def _rows(value: Any, where: str) -> Sequence[object]:
     """Return the values of all rows; a single value is one row."""
     if isinstance(value, (list, tuple)):
-        return value
+        return cast("Sequence[object]", value)
     if type(value).__module__.partition(".")[0] in ("pandas", "polars") and hasattr(value, "to_numpy"):
         value = value.to_numpy()
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(value, numpy.ndarray):
         return [value]
-    if value.ndim == 0:
-        return [value.item()]
-    if value.ndim == 1:
-        rows: list[object] = value.tolist()
+    array: Any = value  # numpy is loaded, or this is no array; it is never imported here
+    if array.ndim == 0:
+        return [array.item()]
+    if array.ndim == 1:
+        rows: list[object] = array.tolist()
         return rows
     guard.drop(where, "shape")
     return []
@@ -165,7 +166,7 @@ def _refuse(reason: str) -> float | None:
     return None
 
 
-def _label(value: object) -> str | None:
+def _label(value: Any) -> str | None:
     if isinstance(value, (str, bool, int, float)):
         return label_value(value)
     if isinstance(value, bytes):
