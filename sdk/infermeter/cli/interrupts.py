@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager
-def interruptible(on_repeat: Callable[[], None]) -> Iterator[None]:
+def interruptible(on_repeat: Callable[[], None]) -> Generator[None]:
     """Raise KeyboardInterrupt at the first signal; for later ones call `on_repeat` and go on stopping."""
     seen = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import time
@@ -82,12 +83,16 @@ def _parse_ports(_context: click.Context, _option: click.Parameter, values: tupl
     "--scrape-interval",
     "scrape_interval_s",
     type=click.FloatRange(min=0.1),
-    default=2.0,
-    show_default=True,
     metavar="SECONDS",
-    help="Seconds between two scrapes; in production it is 15.",
+    help="Seconds between two scrapes; in production it is 15.  [default: 2, or 1 with --speed]",
 )
-@click.option("--speed", type=click.FloatRange(min=1), default=1.0, help="Divide the windows of all rules by this.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(1, 60),
+    default=1.0,
+    metavar="NUMBER",
+    help="Divide the windows of all rules by this, to see alerts in seconds.",
+)
 @click.option(
     "--rules",
     "extra_rule_dirs",
@@ -115,7 +120,7 @@ def up(
     example: bool,
     traffic: bool,
     profile: Profile,
-    scrape_interval_s: float,
+    scrape_interval_s: float | None,
     speed: float,
     extra_rule_dirs: tuple[Path, ...],
     webhook_url: str | None,
@@ -138,7 +143,7 @@ def up(
         speed=speed,
         extra_rule_dirs=tuple(folder.absolute() for folder in extra_rule_dirs),
         webhook_url=webhook_url,
-        bearer_token=os.environ.get("INFERMETER_OTLP_TOKEN") or None,
+        bearer_token=_bearer_token(),
         ready_timeout_s=ready_timeout_s,
     )
     sys.exit(_up(console, options, places, foreground=foreground))
@@ -171,6 +176,15 @@ def _up(console: Console, options: StackOptions, places: Places, *, foreground: 
         console.print("Stopped; nothing is left running.")
         return ExitCode.INTERRUPTED
     return ExitCode.OK
+
+
+def _bearer_token() -> str | None:
+    token = os.environ.get("INFERMETER_OTLP_TOKEN") or None
+    if token is not None and not re.fullmatch(
+        r"[A-Za-z0-9._~+/=-]+", token
+    ):  # RFC 6750; the collector splits at spaces
+        raise click.UsageError("INFERMETER_OTLP_TOKEN may have letters, digits and . _ ~ + / = - only")
+    return token
 
 
 def _already_running(console: Console, places: Places) -> bool:

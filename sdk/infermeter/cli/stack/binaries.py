@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -116,10 +116,10 @@ def _problem(name: str, binary: Path) -> str | None:
 
 
 def _missing_components(binary: Path) -> list[str]:
-    listing: Any = yaml.safe_load(_said(binary, "components")) or {}
+    listing: dict[str, list[dict[str, str]] | None] = yaml.safe_load(_said(binary, "components")) or {}
     missing: list[str] = []
     for kind, names in NEEDED_COMPONENTS.items():
-        present = {entry["name"] for entry in listing.get(kind) or []}
+        present: set[str] = {entry["name"] for entry in listing.get(kind) or []}
         missing += [f"{kind}/{name}" for name in sorted(names - present)]
     return missing
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 
@@ -19,7 +19,7 @@ class LockHeldError(Exception):
 @contextmanager
 def locked(
     path: Path, *, holder: str, wait_s: float = 0.0, on_wait: Callable[[str], None] | None = None
-) -> Iterator[None]:
+) -> Generator[None]:
     """Hold the lock on `path` for the time of the block.
 
     Args:

@@ -22,7 +22,7 @@ def get(url: str, *, timeout_s: float = 2.0) -> tuple[int, bytes]:
         connection.close()
 
 
-def get_json(url: str, *, timeout_s: float = 2.0) -> Any:  # noqa: ANN401 -- JSON of others
+def get_json(url: str, *, timeout_s: float = 2.0) -> Any:
     """Return the decoded body of a GET that was answered with 200; None for any other outcome."""
     status, body = get(url, timeout_s=timeout_s)
     if status != http.client.OK:

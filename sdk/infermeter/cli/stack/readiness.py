@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from http import HTTPStatus
+from typing import Any
 
 from infermeter.cli.stack.loopback import get, get_json
 
@@ -75,12 +76,13 @@ def scrapes_healthy(prometheus_url: str, jobs: Collection[str]) -> Probe:
         answer = get_json(f"{prometheus_url}/api/v1/targets?state=active")
         if answer is None:
             return "Prometheus does not tell its targets"
-        state = {target["labels"]["job"]: target for target in answer["data"]["activeTargets"]}
+        targets: list[dict[str, Any]] = answer["data"]["activeTargets"]
+        state = {str(target["labels"]["job"]): target for target in targets}
         for job in jobs:
             target = state.get(job)
             if target is None or target["health"] != "up":
-                reason = (target or {}).get("lastError") or "not scraped yet"
-                return f"scrape of {job}: {reason}"
+                reason = target["lastError"] if target else ""
+                return f"scrape of {job}: {reason or 'not scraped yet'}"
         return None
 
     return probe

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from infermeter.assets import asset
-from infermeter.cli.exit_codes import ExitCode
-from infermeter.cli.stack.failures import StackError
+from infermeter.cli.scaled_rules import scale_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,8 @@ def write_prometheus_config(options: StackOptions, ports: Mapping[str, int], tar
         rules: Folders whose rule files are loaded.
     """
     config: dict[str, Any] = yaml.safe_load(asset("deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
-    interval = f"{round(options.scrape_interval_s * 1000)}ms"
-    timeout = f"{round(min(options.scrape_interval_s, 10.0) * 1000)}ms"
+    interval = f"{round(options.sample_interval_s * 1000)}ms"
+    timeout = f"{round(min(options.sample_interval_s, 10.0) * 1000)}ms"
     config["global"] |= {
         "scrape_interval": interval,
         "scrape_timeout": timeout,
@@ -84,11 +84,8 @@ def rule_folders(options: StackOptions, scratch: Path) -> list[Path]:
     """Return the folders whose rules this stack loads; scaled ones are written below `scratch`."""
     folder = asset("deploy/prometheus") / "rules"
     if options.speed != 1:
-        try:
-            from infermeter.cli.scaled_rules import scale_rules
-        except ModuleNotFoundError:
-            raise StackError("this installation cannot scale rule windows", exit_code=ExitCode.USAGE) from None
-        scale_rules(folder, scratch, options.speed)
+        shutil.rmtree(scratch, ignore_errors=True)  # rules that were renamed since must not stay loaded
+        scale_rules(folder, scratch, speed=options.speed)
         folder = scratch
     return [folder, *options.extra_rule_dirs]
 

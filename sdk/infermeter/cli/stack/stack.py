@@ -68,6 +68,8 @@ class Stack:
 
     def stop(self) -> None:
         """Stop every part and everything they started, and forget them. Never mind if some are gone already."""
+        if not self._running:
+            return  # nothing of ours; the state file, if there is one, is another stack's
         stop_parts(tuple(self._running.values()))
         for child in self._children.values():
             child.wait(timeout=STOP_GRACE_S)

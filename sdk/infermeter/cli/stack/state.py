@@ -53,7 +53,12 @@ def read_state(file: Path) -> StackState | None:
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if content.pop("format") != _FORMAT:
             return None
-        parts = tuple(RunningPart(**{**part, "process": ProcessId(**part["process"])}) for part in content["parts"])
+        parts = tuple(_read_part(part) for part in content["parts"])
         return StackState(content["started_at"], content["ports"], parts)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def _read_part(content: dict[str, Any]) -> RunningPart:
+    process = ProcessId(**content.pop("process"))
+    return RunningPart(process=process, **content)
