@@ -1,0 +1,157 @@
+"""The rule files: promtool accepts them, their scenarios come out, and each alert has what it needs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+import yaml
+from tests.contract import known_series
+from tests.contract.promql import bare, nodes, operator, parse, result_labels, selectors
+from tests.contract.promql_lint import findings
+from tests.contract.promtool import check_rules, run_promtool
+from tests.contract.rule_files import RULE_TESTS, Rule, alerts, recordings, rule_files, rules
+
+REQUIRED = {
+    "HighInferenceLatency": ("critical", "5m"),
+    "HighPredictionErrorRate": ("critical", "5m"),
+    "LowGPUUtilization": ("warning", "15m"),
+}
+SEVERITIES = {"critical", "warning", "info"}
+RUNBOOK_BASE = "https://infermeter.example/deploy/runbooks/"
+RECORDED_NAME = re.compile(r"[a-z_]+:[a-z0-9_]+:[a-z0-9_]+")
+LABEL_IN_TEXT = re.compile(r"\$labels\.(\w+)")
+
+test_files = sorted(RULE_TESTS.glob("*.test.yml"))
+every_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.place)
+every_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.name)
+
+
+@pytest.mark.parametrize("file", rule_files(), ids=lambda file: file.name)
+def test_promtool_accepts_the_file_with_all_lints_fatal(file):
+    result = check_rules(file)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("file", test_files, ids=lambda file: file.name)
+def test_scenarios_of_the_file_come_out_as_written(file):
+    result = run_promtool("test", "rules", file)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_alerts_of_the_requirements_keep_their_name_severity_and_duration():
+    found = {alert.name: (alert.spec["labels"]["severity"], alert.spec["for"]) for alert in alerts()}
+    assert {name: found.get(name) for name in REQUIRED} == REQUIRED
+
+
+def test_every_alert_has_a_test_file_and_every_test_file_an_alert():
+    tested = {file.name.removesuffix(".test.yml") for file in test_files}
+    assert tested - {"base"} == {alert.name for alert in alerts()}
+
+
+@every_alert
+def test_the_alert_is_tested_firing_silent_and_without_data(alert: Rule):
+    content = yaml.safe_load((RULE_TESTS / f"{alert.name}.test.yml").read_text(encoding="utf-8"))
+    kinds = Counter(re.match(r"(fires|silent|missing data)\b", test["name"])[1] for test in content["tests"])
+    assert set(kinds) == {"fires", "silent", "missing data"}
+    fired = [
+        case
+        for test in content["tests"]
+        for case in test.get("alert_rule_test", [])
+        if case["alertname"] == alert.name and case["exp_alerts"]
+    ]
+    assert fired, "no scenario expects the alert with its labels and texts"
+
+
+@every_alert
+def test_the_alert_says_how_bad_for_how_long_what_and_where_to_read_on(alert: Rule):
+    assert alert.spec["for"] not in {"", "0s"}
+    assert alert.spec["labels"]["severity"] in SEVERITIES
+    assert set(alert.texts) == {"summary", "description", "runbook_url"}
+    assert "$value" in alert.texts["description"]
+    assert alert.texts["runbook_url"] == f"{RUNBOOK_BASE}{alert.name}.md"
+
+
+@every_alert
+def test_the_alert_compares_something(alert: Rule):
+    tree = parse(alert.expr)
+    compares = any(
+        operator(n) in {">", "<", ">=", "<=", "==", "!=", "unless"} for n in nodes(tree) if hasattr(n, "lhs")
+    )
+    assert compares, "without a comparison an alert fires as soon as its series exists"
+
+
+@every_alert
+def test_labels_in_the_texts_survive_the_expression(alert: Rule):
+    used = {label for text in alert.texts.values() for label in LABEL_IN_TEXT.findall(text)}
+    available = result_labels(parse(alert.expr), lambda name: known_series.known(name) or frozenset())
+    assert used <= available
+
+
+@every_alert
+def test_no_label_of_a_replica_reaches_the_alert(alert: Rule):
+    available = result_labels(parse(alert.expr), lambda name: known_series.known(name) or frozenset())
+    assert not available & {"instance", "host_name", "le"}, "one problem would page once per replica"
+
+
+@every_rule
+def test_the_expression_has_none_of_the_known_mistakes(rule: Rule):
+    for expression in (rule.expr, *rule.template_queries):
+        assert findings(expression) == []
+
+
+@every_rule
+def test_queries_in_texts_have_no_windows_because_scaling_leaves_texts_alone(rule: Rule):
+    assert not [s for query in rule.template_queries for s in selectors(parse(query)) if s.range_s]
+
+
+def test_recorded_names_say_level_metric_and_operation():
+    assert [rule.name for rule in recordings() if not RECORDED_NAME.fullmatch(rule.name)] == []
+
+
+def test_a_name_is_recorded_once():
+    assert [name for name, count in Counter(rule.name for rule in recordings()).items() if count > 1] == []
+
+
+def test_alerts_on_models_read_the_recording_layer_only():
+    raw = {
+        (alert.name, selector.name)
+        for alert in alerts()
+        for selector in selectors(parse(alert.expr))
+        if selector.name.startswith("model_") and ":" not in selector.name
+    }
+    assert raw == set()
+
+
+def test_every_recorded_series_is_read_by_a_rule_or_a_panel():
+    from tests.contract.dashboard_files import all_queries
+
+    read = {s.name for rule in rules() for e in (rule.expr, *rule.template_queries) for s in selectors(parse(e))}
+    read |= {s.name for query in all_queries() for s in selectors(parse(query.expr))}
+    assert {rule.name for rule in recordings()} - read == KEPT_FOR_READERS.keys()
+
+
+# Recorded for people and for rules that come, and why.
+KEPT_FOR_READERS = {
+    "model:model_version_active:count": "answers 'what runs?' in one series; the panel counts over the chosen range",
+    "model_version:model_inference_latency_seconds:p50_rate5m": "for people; the alert reads p99",
+    "model_version:model_inference_latency_seconds:p95_rate5m": "for people; the alert reads p99",
+}
+
+
+def test_a_name_stops_being_announced_once_something_exports_or_records_it():
+    there = known_series.exported().keys() | known_series.recorded().keys() | known_series.FOREIGN.keys()
+    assert known_series.ANNOUNCED.keys() & there == set()
+
+
+def test_error_ratio_counts_errors_and_timeouts_over_what_is_judged():
+    expressions = {rule.name: rule.expr for rule in recordings()}
+    judged = {value for _, _, value in _status_matchers(expressions["model_version:model_inference_valid:rate5m"])}
+    failed = {value for _, _, value in _status_matchers(expressions["model_version:model_inference_errors:rate5m"])}
+    assert judged == {"success|error|timeout"}
+    assert failed == {"error|timeout"}
+
+
+def _status_matchers(expression: str) -> list[tuple[str, str, str]]:
+    return [m for selector in selectors(bare(parse(expression))) for m in selector.matchers if m[0] == "status"]
