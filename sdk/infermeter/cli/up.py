@@ -180,9 +180,8 @@ def _up(console: Console, options: StackOptions, places: Places, *, foreground: 
 
 def _bearer_token() -> str | None:
     token = os.environ.get("INFERMETER_OTLP_TOKEN") or None
-    if token is not None and not re.fullmatch(
-        r"[A-Za-z0-9._~+/=-]+", token
-    ):  # RFC 6750; the collector splits at spaces
+    # The characters of RFC 6750: the collector splits its token file at spaces.
+    if token is not None and not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
         raise click.UsageError("INFERMETER_OTLP_TOKEN may have letters, digits and . _ ~ + / = - only")
     return token
 

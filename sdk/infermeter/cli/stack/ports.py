@@ -26,7 +26,8 @@ def choose_ports(options: StackOptions) -> dict[str, int]:
         StackError: A port that was asked for, or any with `port_policy="strict"`, is taken; names the owner.
     """
     chosen: dict[str, int] = {}
-    for name in options.needed_ports:
+    # Those that were asked for first: a default that somebody wants for another listener gives way.
+    for name in sorted(options.needed_ports, key=lambda name: name not in options.ports):
         asked = options.ports.get(name)
         wanted = asked if asked is not None else DEFAULT_PORTS[name]
         must = asked is not None or options.port_policy == "strict"
