@@ -5,14 +5,11 @@ Guards our own work only, never the model's call. Knows nothing of what is being
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
 
 from infermeter.cells import SumCell
-
-logger = logging.getLogger("infermeter")
 
 _drops: dict[tuple[str, str], SumCell] = {}
 _logged: dict[tuple[str, str], None] = {}
@@ -51,9 +48,11 @@ def log_once(where: str, kind: str, message: str, *args: object) -> None:
     if (where, kind) in _logged or getattr(_busy, "logging", False):
         return
     _logged.setdefault((where, kind))
+    import logging  # when there is something to say: it is a third of the package's import time
+
     _busy.logging = True
     try:
-        logger.warning(message, *args)
+        logging.getLogger("infermeter").warning(message, *args)
     except Exception:  # noqa: BLE001, S110  a handler of the host that raises is the host's business, not the model's
         pass
     finally:
@@ -82,6 +81,12 @@ class guard:  # noqa: N801  reads as a statement: with guard("inference")
             swallow(self._where, error)
             return True
         return False
+
+
+def forget() -> None:
+    """Forget counts and what was logged; for tests."""
+    _drops.clear()
+    _logged.clear()
 
 
 def reset_in_child() -> None:

@@ -7,7 +7,6 @@ exported.
 
 from __future__ import annotations
 
-import random
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -124,6 +123,8 @@ class Ticker:
         return False
 
     def _run(self) -> None:
+        import random  # on our own thread: it would add to the package's import time
+
         wake = self._wake
         # The first full interval is a random share of one: a fleet that starts together does not export together.
         due_s = clock.monotonic_s() + self._interval_s * random.random()  # noqa: S311  not about secrets

