@@ -24,6 +24,7 @@ class Instruments:
     """The instruments of one provider, each made once from its catalogue entry."""
 
     def __init__(self, provider: MeterProvider) -> None:
+        self._provider = provider
         self._meter: Meter = provider.get_meter("infermeter", __version__)
         self._histograms: dict[tuple[str, tuple[float, ...]], Histogram] = {}
         self.requests = self._counter(catalog.REQUESTS)
@@ -37,10 +38,16 @@ class Instruments:
         """Return the histogram with these bounds; models with other bounds record under the same name."""
         key = (metric.name, bounds)
         if key not in self._histograms:
-            self._histograms[key] = self._meter.create_histogram(
+            # A meter holds one histogram of a name and ignores other bounds; a scope attribute gives one meter each.
+            meter = self._meter if bounds == metric.bounds else self._meter_for(bounds)
+            self._histograms[key] = meter.create_histogram(
                 metric.name, metric.unit, metric.help, explicit_bucket_boundaries_advisory=list(bounds)
             )
         return self._histograms[key]
+
+    def _meter_for(self, bounds: tuple[float, ...]) -> Meter:
+        text = ",".join(str(bound) for bound in bounds)
+        return self._provider.get_meter("infermeter", __version__, attributes={"bounds": text})
 
     def observe(self, metrics: Iterable[catalog.Metric], families: Callable[[], Iterable[Family]]) -> None:
         """Make observable instruments that read state when a reader collects."""
@@ -116,7 +123,7 @@ class _InstrumentedValues(CountedValues):
             self._counter.add(0, {**self._labels, self._key: value})
 
     def add(self, value: str, amount: int = 1) -> bool:
-        kept = self.admit(value)
+        kept = super().add(value, amount)  # not exported; says which label sets there are
         self._counter.add(amount, {**self._labels, self._key: value if kept else catalog.OVERFLOW})
         return kept
 
@@ -134,6 +141,7 @@ def _divert(cell: ModelCell, instruments: Instruments, model: str, version: str)
 
     def leave(shard: Shard, latency_s: float, status: StatusIndex) -> None:
         shard[IN_FLIGHT] -= 1
+        shard[status] += 1  # not exported; says which label sets there are
         latency.record(latency_s, labels)
         requests.add(1, by_status[status])
 
@@ -147,6 +155,7 @@ def _divert(cell: ModelCell, instruments: Instruments, model: str, version: str)
     def record(latency_s: float, confidence: float | None = None, status: StatusIndex = SUCCESS) -> bool:
         if not 0.0 <= latency_s < float("inf") or (confidence is not None and not 0.0 <= confidence <= 1.0):
             return False
+        cell.shards.mine()[status] += 1
         latency.record(latency_s, labels)
         requests.add(1, by_status[status])
         if confidence is not None:

@@ -129,6 +129,10 @@ class Registry:
         ]
         return [family for family in families if family.points]
 
+    def series(self) -> int:
+        """Return the number of label sets under the fullest name."""
+        return max((len(family.points) for family in Registry.collect(self)), default=0)
+
     def gauges(self) -> list[Family]:
         """Return what is a state rather than a sum: in flight, SLA, info."""
         in_flight: list[Point] = []

@@ -98,7 +98,7 @@ class Telemetry:
         families += [Family(catalog.EXPORTS, outcomes), dropped()]
         if deliveries.last_duration_s is not None:
             families.append(single(catalog.EXPORT_DURATION, deliveries.last_duration_s))
-        families.append(single(catalog.SERIES, len(self.registry) if fullest is None else fullest))
+        families.append(single(catalog.SERIES, self.registry.series() if fullest is None else fullest))
         families.append(single(catalog.SERIES_LIMIT, self.settings.series_limit))
         return families
 

@@ -127,7 +127,7 @@ def _exporter(name: str, source: Source) -> MetricExporter:
 def _attach(provider: MeterProvider, readers: list[MetricReader]) -> bool:
     """Attach readers to a provider of the application; False where its version cannot."""
     add = getattr(provider, "add_metric_reader", None)  # public since OpenTelemetry 1.43
-    if add is None:
+    if add is None and readers:
         return False
     for reader in readers:
         add(reader)
