@@ -1,4 +1,4 @@
-"""Fixtures of all rooms: nothing configured, nothing declared, no swallowed error, and an OTLP receiver when asked for."""
+"""Fixtures of all rooms: nothing configured or declared, no swallowed error, an OTLP receiver."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class OtlpSink:
                     sink.received.append(Received(dict(self.headers.items()), message))
                 sink.answer(self)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 pass
 
         class Server(ThreadingHTTPServer):

@@ -89,12 +89,6 @@ def forget() -> None:
     _logged.clear()
 
 
-def forget() -> None:
-    """Forget counts and what was logged; for tests."""
-    _drops.clear()
-    _logged.clear()
-
-
 def reset_in_child() -> None:
     """Forget counts in a forked child; what was logged stays logged, the child shares the parent's log."""
     _drops.clear()

@@ -1,7 +1,7 @@
 """For users' tests: what an application recorded, as plain numbers, with nothing exported.
 
-pytest loads this module as a plugin and offers the fixture ``captured_metrics``; elsewhere use ``capture()``. Imports no
-OpenTelemetry by itself.
+pytest loads this module as a plugin and offers the fixture ``captured_metrics``; elsewhere use ``capture()``.
+Imports no OpenTelemetry by itself.
 """
 
 from __future__ import annotations
@@ -63,9 +63,13 @@ def capture(*, strict: bool = True) -> Iterator[CapturedMetrics]:
     before, guard.on_swallowed = guard.on_swallowed, on_swallowed if strict else guard.on_swallowed
     guard.forget()
     own = runtime.configure(exporter="none", recorder="cells", handle_sigterm=False, disabled=False)
+
+    def families() -> list[Family]:
+        # An application that configures itself within the block has replaced what was configured here.
+        return (runtime.live or own).families()
+
     try:
-        # An application that configures itself within the block replaces what was configured here.
-        yield CapturedMetrics(lambda: (runtime.live or own).families())
+        yield CapturedMetrics(families)
     finally:
         runtime.shutdown()
         guard.on_swallowed = before

@@ -18,26 +18,11 @@ import infermeter
 
 MODELS = ["fraud", "ocr", "a" * 200, "ünïcode \ud800", "llm"]
 VERSIONS = ["1", "2", None, 3]
-CONFIDENCES = [
-    0.0,
-    0.1,
-    0.5,
-    0.95,
-    0.99,
-    1.0,
-    1,
-    0.3000001,
-    None,
-    "0.5",
-    True,
-    float("nan"),
-    float("inf"),
-    -1.0,
-    [0.1, 0.9],
-]
+NAN, INF = float("nan"), float("inf")
+CONFIDENCES = [0.0, 0.1, 0.5, 0.95, 0.99, 1.0, 1, 0.3001, None, "0.5", True, NAN, INF, -1.0, [0.1, 0.9]]
 LABELS = ["legit", "fraud", 0, 1, True, None, 2.5, b"bytes", ["a", "b", None], object(), "x" * 300, "\udcff"]
 STATUSES = ["success", "error", "cancelled", "timeout", "rejected"]
-LATENCIES_S = [0.0, 0.001, 0.01, 0.0100001, 0.05, 0.2, 0.25, 1.0, 2.5, 60.0, -1.0, float("nan"), float("inf")]
+LATENCIES_S = [0.0, 0.001, 0.01, 0.0101, 0.05, 0.2, 0.25, 1.0, 2.5, 60.0, -1.0, float("nan"), float("inf")]
 
 
 class RejectedError(Exception):
@@ -123,7 +108,7 @@ class Program:
     def _function(self) -> None:
         end = self._ending()
         with suppress(BaseException):
-            self._instrument()(lambda: end())()
+            self._instrument()(end)()
 
     def _coroutine(self) -> None:
         end = self._ending()

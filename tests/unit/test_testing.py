@@ -46,7 +46,9 @@ def test_each_block_starts_from_zero() -> None:
 
 
 def test_strict_raises_what_production_swallows(swallowed: list[tuple[str, Exception]]) -> None:
-    failing = infermeter.instrument_inference("fraud", confidence=lambda result: result["missing"])(dict)
+    failing = infermeter.instrument_inference("fraud", confidence=lambda result: result["missing"])(
+        lambda: {"other": 1}
+    )
 
     with capture(), pytest.raises(KeyError):
         failing()
