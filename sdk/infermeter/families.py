@@ -5,7 +5,7 @@ Plain data between those who count and those who export; knows neither.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from infermeter import clock
@@ -27,6 +27,15 @@ class Family(NamedTuple):
 
     metric: Metric
     points: list[Point]
+
+
+def merged(families: Iterable[Family]) -> list[Family]:
+    """Return one family per catalogue entry, in order of appearance; a name must leave the process only once."""
+    by_name: dict[str, Family] = {}
+    for family in families:
+        known = by_name.get(family.metric.name)
+        by_name[family.metric.name] = Family(family.metric, [*known.points, *family.points]) if known else family
+    return list(by_name.values())
 
 
 def single(metric: Metric, value: float, labels: Mapping[str, str] | None = None) -> Family:

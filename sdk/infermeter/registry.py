@@ -118,38 +118,20 @@ class Registry:
             slot.cell.reset_in_child()
 
     def collect(self) -> list[Family]:
-        """Sum everything as it stands now."""
-        readings = [_Reading(model, version, slot) for (model, version), slot in self._models.items()]
-        families = [
-            Family(catalog.LATENCY, [reading.latency() for reading in readings]),
-            Family(catalog.REQUESTS, [point for reading in readings for point in reading.requests()]),
-            Family(catalog.CONFIDENCE, _confidences(readings)),
-            Family(catalog.EXCEPTIONS, [point for reading in readings for point in reading.exceptions()]),
-            Family(catalog.FEATURE_VALUES, [point for reading in readings for point in reading.classes()]),
-        ]
-        return [family for family in families if family.points]
+        """Sum everything as it stands now: what was recorded, and what is a state."""
+        readings = self._readings()
+        return [*_recorded(readings), *_states(readings)]
+
+    def states(self) -> list[Family]:
+        """Return what is a state rather than a sum: in flight, SLA, info."""
+        return _states(self._readings())
 
     def series(self) -> int:
         """Return the number of label sets under the fullest name."""
-        return max((len(family.points) for family in Registry.collect(self)), default=0)
+        return max((len(family.points) for family in _recorded(self._readings())), default=0)
 
-    def gauges(self) -> list[Family]:
-        """Return what is a state rather than a sum: in flight, SLA, info."""
-        in_flight: list[Point] = []
-        info: list[Point] = []
-        slas: list[Point] = []
-        seen: set[str] = set()
-        for (model, version), slot in self._models.items():
-            reading = _Reading(model, version, slot)
-            in_flight.append(Point(reading.labels, reading.start_ns, reading.sums[IN_FLIGHT]))
-            framework = models.declaration_of(model, version).framework
-            info.append(Point({**reading.labels, "framework": framework, "reference": ""}, reading.start_ns, 1))
-            sla_s = models.sla_of(model)
-            if sla_s is not None and model not in seen:
-                slas.append(Point({"model_name": model}, reading.start_ns, sla_s))
-            seen.add(model)
-        families = [Family(catalog.IN_FLIGHT, in_flight), Family(catalog.INFO, info), Family(catalog.SLA, slas)]
-        return [family for family in families if family.points]
+    def _readings(self) -> list[_Reading]:
+        return [_Reading(model, version, slot) for (model, version), slot in self._models.items()]
 
 
 def _admission(limit: int, budget: Budget) -> Callable[[int], bool]:
@@ -194,6 +176,37 @@ class _Reading:
     def classes(self) -> Iterable[Point]:
         for label, count in self.class_counts.items():
             yield Point({**self.labels, "feature": catalog.PREDICTION, "bin": label}, self.start_ns, count)
+
+
+def _recorded(readings: list[_Reading]) -> list[Family]:
+    families = [
+        Family(catalog.LATENCY, [reading.latency() for reading in readings]),
+        Family(catalog.REQUESTS, [point for reading in readings for point in reading.requests()]),
+        Family(catalog.CONFIDENCE, _confidences(readings)),
+        Family(catalog.EXCEPTIONS, [point for reading in readings for point in reading.exceptions()]),
+        Family(catalog.FEATURE_VALUES, [point for reading in readings for point in reading.classes()]),
+    ]
+    return [family for family in families if family.points]
+
+
+def _states(readings: list[_Reading]) -> list[Family]:
+    in_flight: list[Point] = []
+    info: list[Point] = []
+    slas: dict[str, Point] = {}
+    for reading in readings:
+        in_flight.append(Point(reading.labels, reading.start_ns, reading.sums[IN_FLIGHT]))
+        model, version = reading.labels["model_name"], reading.labels["model_version"]
+        framework = models.declaration_of(model, version).framework
+        info.append(Point({**reading.labels, "framework": framework, "reference": ""}, reading.start_ns, 1))
+        sla_s = models.sla_of(model)
+        if sla_s is not None:
+            slas[model] = Point({"model_name": model}, reading.start_ns, sla_s)
+    families = [
+        Family(catalog.IN_FLIGHT, in_flight),
+        Family(catalog.INFO, info),
+        Family(catalog.SLA, list(slas.values())),
+    ]
+    return [family for family in families if family.points]
 
 
 def _confidences(readings: list[_Reading]) -> list[Point]:

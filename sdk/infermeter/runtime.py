@@ -6,11 +6,12 @@ model and compare ``epoch`` to learn that what they hold is out of date.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from infermeter import catalog, guard, lifecycle, models
-from infermeter.families import Family, Point, single
+from infermeter.families import Family, Point, merged, single
 from infermeter.registry import Registry, Slot, dropped
 from infermeter.settings import Resolved, Settings, resolve
 from infermeter.ticker import Ticker
@@ -29,6 +30,21 @@ epoch: object = None
 SHUTDOWN_TIMEOUT_S = 3.0
 
 
+class Room(Protocol):
+    """What a room keeps in one configuration: counts that leave with every export."""
+
+    def families(self) -> Iterable[Family]:
+        """Return everything as it stands now."""
+        ...
+
+    def reset_in_child(self) -> None:
+        """Start from zero in a forked child, without touching locks that may be held."""
+        ...
+
+
+R = TypeVar("R", bound=Room)
+
+
 class Telemetry:
     """One configuration and everything it has counted. Made by ``configure()``."""
 
@@ -39,6 +55,7 @@ class Telemetry:
         self.settings = settings
         self.deliveries = Deliveries()
         self._shut_down = False
+        self._rooms: dict[object, Room] = {}
         self._recorded = False
         self.registry = self._new_registry()
         self.ticker = Ticker(
@@ -46,6 +63,7 @@ class Telemetry:
         )
         self._build: Callable[[], Pipeline] = lambda: build(self, meter_provider)
         self._inherited: object = None
+        self._building = threading.Lock()
         self._pipeline: Pipeline | None = self._build()
         self._connect_instruments()
         for declaration in models.declarations():
@@ -83,22 +101,41 @@ class Telemetry:
             epoch = object()
         self.ticker.soon()
 
+    def room(self, kind: Callable[[Telemetry], R]) -> R:
+        """Return what a room keeps in this configuration, made on first use."""
+        state = self._rooms.get(kind)
+        if state is None:
+            state = self._rooms.setdefault(kind, kind(self))  # atomic, so that two threads get the same
+        return cast("R", state)
+
     def families(self) -> list[Family]:
         """Sum everything as it stands now, for readers that are handed it; instruments hold it themselves."""
         if self.settings.recorder == "otel":
             return []
-        recorded = self.registry.collect()
-        return [*recorded, *self.state(max((len(family.points) for family in recorded), default=0))]
+        recorded = merged([*self.registry.collect(), *self._of_rooms()])
+        fullest = max((len(family.points) for family in recorded), default=0)
+        return [*recorded, *self._about_itself(fullest)]
 
-    def state(self, fullest: int | None = None) -> list[Family]:
-        """Return what is not recorded per call: gauges and what the SDK says about itself."""
-        families = self.registry.gauges()
+    def state(self) -> list[Family]:
+        """Return what plain instruments do not hold: states, what rooms count, what the SDK says about itself."""
+        observed = merged([*self.registry.states(), *self._of_rooms()])
+        return [*observed, *self._about_itself(self.registry.series())]
+
+    def _of_rooms(self) -> list[Family]:
+        families: list[Family] = []
+        for room in list(self._rooms.values()):
+            with guard.guard("collect"):
+                families += room.families()
+        return families
+
+    def _about_itself(self, fullest: int) -> list[Family]:
+        families: list[Family] = []
         deliveries = self.deliveries
         outcomes = [Point({"outcome": o}, deliveries.start_ns, n) for o, n in deliveries.outcomes.items()]
         families += [Family(catalog.EXPORTS, outcomes), dropped()]
         if deliveries.last_duration_s is not None:
             families.append(single(catalog.EXPORT_DURATION, deliveries.last_duration_s))
-        families.append(single(catalog.SERIES, self.registry.series() if fullest is None else fullest))
+        families.append(single(catalog.SERIES, fullest))
         families.append(single(catalog.SERIES_LIMIT, self.settings.series_limit))
         return families
 
@@ -124,11 +161,24 @@ class Telemetry:
         """URL of /metrics where the exporter is ``prometheus``, else None."""
         return self._pipeline.metrics_url if self._pipeline is not None else None
 
+    @property
+    def meter_provider(self) -> MeterProvider:
+        """The provider whose instruments are exported with ours; another one in each forked child."""
+        return self._current_pipeline().provider
+
+    def _current_pipeline(self) -> Pipeline:
+        """Return this process's way out; the first to ask in a forked child builds it."""
+        pipeline = self._pipeline
+        if pipeline is not None:
+            return pipeline
+        with self._building:
+            if self._pipeline is None:
+                self._pipeline = self._build()
+                self._connect_instruments()
+            return self._pipeline
+
     def _export(self) -> bool:
-        if self._pipeline is None:  # first export of a forked child
-            self._pipeline = self._build()
-            self._connect_instruments()
-        return self._pipeline.export()
+        return self._current_pipeline().export()
 
     def _close(self) -> None:
         if self._pipeline is not None:
@@ -157,8 +207,11 @@ class Telemetry:
             rebuild = self._pipeline.for_child
             self._build = lambda: rebuild(self)
         self._pipeline = None
+        self._building = threading.Lock()  # the inherited one may be held by a thread that is gone
         self.deliveries = Deliveries()
         self.registry.reset_in_child()
+        for room in self._rooms.values():
+            room.reset_in_child()
         self.ticker.reset_in_child()
 
 
