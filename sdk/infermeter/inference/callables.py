@@ -107,9 +107,9 @@ def _generator(func: Callable[..., Generator[Any, Any, Any]], lookup: Lookup, re
 
 def _async_generator(func: Callable[..., Any], lookup: Lookup) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        inner = func(*args, **kwargs)  # raises for wrong arguments, before anything is in flight
         measured = InferenceCall(lookup(args, kwargs))
         measured.start()
-        inner = func(*args, **kwargs)
         step = inner.__anext__()
         try:
             # What ``yield from`` does for generators (PEP 380), which async generators do not have.

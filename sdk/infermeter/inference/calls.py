@@ -55,13 +55,13 @@ def count_exception(cell: ModelCell, error_type: str) -> None:
 class InferenceCall:
     """A call in a ``with`` block; tell it what the block alone knows. Nothing here raises."""
 
-    __slots__ = ("_cell", "_ended", "_error_type", "_started_s", "_status")
+    __slots__ = ("_cell", "_error_type", "_started_s", "_status", "ended")
 
     def __init__(self, cell: ModelCell | None) -> None:
         self._cell = cell
         self._status: StatusIndex = SUCCESS
         self._error_type: str | None = None
-        self._ended = False
+        self.ended = False
         self._started_s = 0.0
 
     def predicted(self, label: object = None, *, confidence: object = None) -> None:
@@ -102,10 +102,12 @@ class InferenceCall:
 
     def end(self, error: BaseException | None = None, result: object = None, reading: Reading | None = None) -> None:
         """Count the call as ended, once; called by the wrapper."""
-        cell = self._cell
-        if cell is None or self._ended:
+        if self.ended:
             return
-        self._ended = True
+        self.ended = True
+        cell = self._cell
+        if cell is None:
+            return
         latency_s = clock.monotonic_s() - self._started_s
         try:
             # The call may end on another thread than it began on: each thread writes its own shard only.

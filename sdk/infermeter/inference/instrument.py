@@ -31,12 +31,13 @@ _entered: ContextVar[tuple[InferenceCall, ...]] = ContextVar("infermeter_entered
 class InferenceInstrument:
     """Measures calls of one model version: as a decorator, in a ``with`` block, or by ``record``."""
 
-    __slots__ = ("_cell", "_epoch", "_model", "_reading", "_version")
+    __slots__ = ("_cell", "_epoch", "_model", "_open", "_reading", "_version")
 
     def __init__(self, model: str, version: str, reading: Reading) -> None:
         self._model, self._version, self._reading = model, version, reading
         self._epoch: object = None
         self._cell: ModelCell | None = None
+        self._open: dict[InferenceCall, None] = {}
 
     def __call__(self, func: F, /) -> F:
         """Wrap a function, coroutine function, generator or async generator function; kind and signature stay."""
@@ -49,16 +50,21 @@ class InferenceInstrument:
     def __enter__(self) -> InferenceCall:
         """Begin to measure a block."""
         call = InferenceCall(self._cell if self._epoch is runtime.epoch else self._look_up())
-        _entered.set((*_entered.get(), call))
+        self._open[call] = None
+        _entered.set((*(other for other in _entered.get() if not other.ended), call))
         call.start()
         return call
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """End the measurement; an exception passes."""
-        open_calls = _entered.get()
-        if open_calls:
-            _entered.set(open_calls[:-1])
-            open_calls[-1].end(error)
+        call = next((call for call in reversed(_entered.get()) if call in self._open), None)
+        if call is not None:
+            self._open.pop(call, None)
+        elif self._open:
+            # Left in another context than it was entered in, as the halves of a web framework's dependency are.
+            call, _ = self._open.popitem()
+        if call is not None:
+            call.end(error)
 
     async def __aenter__(self) -> InferenceCall:
         """Begin to measure an async block."""
