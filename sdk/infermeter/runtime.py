@@ -154,6 +154,8 @@ class Telemetry:
         if self._shut_down:
             return True
         self._shut_down = True
+        if not self._recorded and not self.ticker.running:
+            return True  # a forked child that recorded nothing has nothing to say on its way out
         return self.ticker.flush(timeout_s, last=True)
 
     @property
