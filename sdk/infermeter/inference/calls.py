@@ -39,6 +39,10 @@ def failed(cell: ModelCell, shard: Shard, latency_s: float, error: BaseException
     """Count a call that raised."""
     try:
         status = status_of(error)
+    except Exception as ours:  # noqa: BLE001  the exception's own status_code raised; the call has ended all the same
+        guard.swallow("inference", ours)
+        status = ERROR
+    try:
         cell.leave(shard, latency_s, status)
         if status in FAILURES:
             count_exception(cell, type(error).__name__)
