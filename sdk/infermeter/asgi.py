@@ -1,0 +1,320 @@
+"""Counts HTTP requests as inferences: a plain ASGI middleware, aware of streams, clients that leave, and lifespans.
+
+Knows ASGI messages and cells. Knows no framework: which requests are inferences, and of which model, it is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from typing import Any
+
+from infermeter import clock, guard, models, requests_seen, runtime
+from infermeter.cells import CANCELLED, ERROR, IN_FLIGHT, REJECTED, SUCCESS, TIMEOUT, ModelCell, StatusIndex
+from infermeter.labels import label_value
+from infermeter.outcomes import FAILURES, status_of
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+FLUSH_TIMEOUT_S = runtime.SHUTDOWN_TIMEOUT_S
+"""How long the end of a lifespan waits for the last export."""
+
+_NOTE = "infermeter"
+"""Key of the scope under which an outer middleware of ours finds out that the request has been counted."""
+_REMEMBERED_CELLS = 4096
+"""Cells that one route remembers; past it, it starts over."""
+
+
+class Target:
+    """What requests to one route count as.
+
+    Args:
+        model: Model of requests whose path names none, and of answers that must not create labels.
+        version: The same for the version.
+        model_parameter: Path parameter whose value is the model; empty if the path names none.
+        version_parameter: Path parameter whose value is the version; empty if the path names none.
+        is_declared: The service named model and version itself, so even a 404 counts, as rejected.
+    """
+
+    __slots__ = ("_cell", "_cells", "_epoch", "_own", "_parameters", "handler_records", "is_declared")
+
+    def __init__(
+        self,
+        model: str,
+        version: str = "",
+        *,
+        model_parameter: str = "",
+        version_parameter: str = "",
+        is_declared: bool = False,
+    ) -> None:
+        self._own = (label_value(model), label_value(version))
+        self._parameters = (model_parameter, version_parameter) if model_parameter or version_parameter else None
+        self.is_declared = is_declared
+        self.handler_records = False
+        self._epoch: object = None
+        self._cells: dict[tuple[str, str], ModelCell] = {}
+        self._cell: ModelCell | None = None
+
+    def known_cell(self, scope: Scope) -> ModelCell | None:
+        """Return where a request will be counted if that is certain before the answer, else None."""
+        if self._parameters is None:
+            return self._own_cell()
+        return self._cells.get(self._named(scope, self._parameters)) if self._epoch is runtime.epoch else None
+
+    def cell(self, scope: Scope, http_status: int | None) -> ModelCell | None:
+        """Return where an answered request is counted; None if it is not an inference."""
+        if http_status == 405 or (http_status == 404 and not self.is_declared):
+            return None
+        if self._parameters is None:
+            return self._own_cell()
+        pair = self._named(scope, self._parameters)
+        if http_status in (404, 422):
+            pair = self._own
+        elif http_status is not None and 400 <= http_status <= 499 and not self._is_known(pair):
+            pair = self._own  # turned away, perhaps before anybody looked at the name: it must not become a label
+        cell = self._cells.get(pair) if self._epoch is runtime.epoch else None
+        return cell or self._look_up(pair)
+
+    def _own_cell(self) -> ModelCell | None:
+        cell = self._cell
+        return cell if cell is not None and self._epoch is runtime.epoch else self._look_up(self._own)
+
+    def _named(self, scope: Scope, parameters: tuple[str, str]) -> tuple[str, str]:
+        """Return model and version as the path names them."""
+        given: Mapping[str, object] = scope.get("path_params") or {}
+        model, version = parameters
+        return label_value(given.get(model)) or self._own[0], label_value(given.get(version)) or self._own[1]
+
+    def _is_known(self, pair: tuple[str, str]) -> bool:
+        return pair in self._cells or any(declared[:2] == pair for declared in models.declarations())
+
+    def _look_up(self, pair: tuple[str, str]) -> ModelCell | None:
+        """Find a cell in the live configuration; the slow path after each change of it."""
+        epoch, telemetry = runtime.epoch, runtime.live
+        if telemetry is None:
+            return None
+        if epoch is not self._epoch or len(self._cells) >= _REMEMBERED_CELLS:
+            self._cells, self._cell, self._epoch = {}, None, epoch
+        cell = self._cells[pair] = telemetry.slot(*pair).cell
+        if self._parameters is None:
+            self._cell = cell
+        return cell
+
+
+TargetOf = Callable[[Scope], "Target | None"]
+"""Says what a request counts as, from what routing has left in its scope; None while unrouted, or for no inference."""
+
+
+class InferenceMiddleware:
+    """Counts each request to an inference route as one inference, unless its handler recorded one itself.
+
+    A request is timed from its arrival to the last chunk of its answer; what runs afterwards is not part of it. Status:
+    below 400 success, 504 timeout, 499 cancelled, other 4xx rejected, other 5xx error; a client that left before the
+    last chunk is cancelled; an exception that leaves the application counts as its kind says, and passes.
+
+    Args:
+        app: The application.
+        target_of: Says what a request counts as; asked again until routing is done.
+        methods: HTTP methods of inferences.
+        yields: Leave a request alone that an outer middleware of this kind sees too.
+        on_startup: Called once the application has started.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        target_of: TargetOf,
+        methods: Collection[str],
+        yields: bool = False,
+        on_startup: Callable[[], None] | None = None,
+    ) -> None:
+        self.app = app
+        self._target_of, self._methods, self._yields, self._on_startup = target_of, methods, yields, on_startup
+        requests_seen.watch()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if (
+            kind != "http"
+            or runtime.live is None
+            or scope["method"] not in self._methods
+            or (self._yields and _NOTE in scope)
+        ):
+            await self.app(scope, receive, send)
+            return
+        request = _Request(self._target_of, scope, receive, send)
+        try:
+            await self.app(scope, request.receive, request.send)
+        except BaseException as error:
+            request.end(error)
+            raise
+        request.end()
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin to export when the application has started; export once more before the server hears it has stopped.
+
+        Servers may end the process as soon as they hear it, and uvicorn ends it past ``atexit``.
+        """
+
+        async def relay(message: Message) -> None:
+            kind = message.get("type")
+            if kind == "lifespan.startup.complete":
+                with guard.guard("asgi"):
+                    if runtime.live is not None:
+                        runtime.live.start()
+                    if self._on_startup is not None:
+                        self._on_startup()
+            elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                await _flush()
+            await send(message)
+
+        await self.app(scope, receive, relay)
+
+
+class _Request:
+    """One request from its arrival to the last chunk of its answer; stands between server and application."""
+
+    __slots__ = (
+        "_cell",
+        "_complete",
+        "_ended",
+        "_gone",
+        "_note",
+        "_outer",
+        "_receive",
+        "_scope",
+        "_send",
+        "_started_s",
+        "_status",
+        "_target",
+        "_target_of",
+    )
+
+    def __init__(self, target_of: TargetOf, scope: Scope, receive: Receive, send: Send) -> None:
+        self._target_of, self._scope, self._receive, self._send = target_of, scope, receive, send
+        self._target: Target | None = None
+        self._cell: ModelCell | None = None  # where it counts as in flight
+        self._status: int | None = None
+        self._complete = self._ended = self._gone = False
+        self._outer: requests_seen.Note | None = scope.get(_NOTE)
+        self._note = scope[_NOTE] = requests_seen.open_note()
+        self._started_s = clock.monotonic_s()
+
+    async def receive(self) -> Message:
+        """Hand a message to the application; a handler that reads its body shows that routing is done."""
+        if self._target is None:
+            self._look()
+        message = await self._receive()
+        # Once the last chunk is on its way, servers say the same to mean that all is well.
+        if not self._complete and message.get("type") == "http.disconnect":
+            self._gone = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Hand a message to the server; the last chunk ends the request."""
+        kind = message.get("type")
+        if kind == "http.response.start":
+            self._status = message.get("status")
+            if self._target is None:
+                self._look()
+        elif kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body")):
+            self._complete = True
+            if self._outer is not None:
+                self._claim()
+        try:
+            await self._send(message)
+        except OSError:  # how servers say that the client has left
+            self._gone = True
+            raise
+        if self._complete:
+            self.end()
+
+    def _look(self) -> None:
+        """Learn what the request counts as, if routing is done, and count it as in flight if nobody else does."""
+        try:
+            self._target = target = self._target_of(self._scope)
+            if target is not None and not target.handler_records and not self._note.recorded:
+                cell = target.known_cell(self._scope)
+                if cell is not None:
+                    cell.enter()
+                    self._cell = cell
+        except Exception as error:  # noqa: BLE001  the guard of the hot path, without the price of a context manager
+            guard.swallow("asgi", error)
+
+    def _claim(self) -> None:
+        """Tell an outer middleware that the request is counted here: it sees the last chunk before we hear of it."""
+        with guard.guard("asgi"):
+            counts = self._target is not None and self._target.cell(self._scope, self._status) is not None
+            if self._outer is not None and (counts or self._note.recorded):
+                self._outer.recorded = True
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Count the request as ended, once."""
+        if self._ended:
+            return
+        self._ended = True
+        latency_s = clock.monotonic_s() - self._started_s
+        try:
+            target = self._target or self._target_of(self._scope)
+            if target is None:
+                return
+            entered = self._cell
+            if self._note.recorded:
+                target.handler_records, cell = True, None
+                if self._outer is not None:
+                    self._outer.recorded = True
+            else:
+                cell = target.cell(self._scope, self._status if error is None else None)
+            if cell is None or cell is not entered:
+                if entered is not None:
+                    # It may end on another thread than it began on: each thread writes its own shard only.
+                    entered.shards.mine()[IN_FLIGHT] -= 1
+                if cell is None:
+                    return
+                cell.enter()
+            status = self._outcome(error)
+            cell.leave(cell.shards.mine(), latency_s, status)
+            if self._outer is not None:
+                self._outer.recorded = True
+            if error is not None and status in FAILURES and not cell.errors.add(label_value(type(error).__name__)):
+                guard.drop("error_type", "error_type_limit")
+        except Exception as ours:  # noqa: BLE001  as above
+            guard.swallow("asgi", ours)
+
+    def _outcome(self, error: BaseException | None) -> StatusIndex:
+        if self._gone:
+            return CANCELLED
+        if error is not None:
+            return status_of(error)
+        code = self._status
+        if code is None or not self._complete:
+            return ERROR  # the application returned without an answer, or in the middle of one
+        if code < 400:
+            return SUCCESS
+        if code < 500:
+            return CANCELLED if code == 499 else REJECTED
+        return TIMEOUT if code == 504 else ERROR
+
+
+async def _flush() -> None:
+    """Export what is left, within a bound and beside the event loop."""
+    telemetry = runtime.live
+    if telemetry is None:
+        return
+    with guard.guard("asgi"):
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # a server on another event loop than asyncio's
+            telemetry.force_flush(FLUSH_TIMEOUT_S)
+            return
+        # The outer bound is for a pool whose threads the application has kept busy: the flush would never begin.
+        await asyncio.wait_for(asyncio.to_thread(telemetry.force_flush, FLUSH_TIMEOUT_S), FLUSH_TIMEOUT_S + 1)

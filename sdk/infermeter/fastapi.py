@@ -1,0 +1,344 @@
+"""Counts the requests of a FastAPI application as inferences. The only file that imports FastAPI.
+
+Knows how FastAPI and Starlette tell which route a request took, in all supported versions; knows nothing of cells.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from infermeter import guard, models
+from infermeter.asgi import InferenceMiddleware, Scope, Target
+from infermeter.errors import ConfigError, MissingExtraError
+
+try:
+    from fastapi import FastAPI
+    from starlette.middleware import Middleware
+    from starlette.routing import Host, Mount
+except ModuleNotFoundError as missing:
+    if (missing.name or "").partition(".")[0] not in ("fastapi", "starlette"):
+        raise
+    raise MissingExtraError("infermeter.fastapi", "fastapi") from missing
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+EXCLUDED = (
+    *("/health", "/health/*", "/healthz", "/livez", "/readyz", "/live", "/ready", "/ping"),
+    *("/metrics", "/metrics/*", "/docs", "/docs/*", "/redoc", "/openapi.json"),
+)
+"""Routes that are no inferences unless ``exclude`` says otherwise."""
+
+_MODEL_PARAMETERS, _VERSION_PARAMETERS = ("model_name", "model"), ("model_version", "version")
+_MODEL_VARIABLE, _VERSION_VARIABLE = "INFERMETER_MODEL", "INFERMETER_MODEL_VERSION"
+_METHODS, _ANY_METHOD = ("POST",), ("GET", "POST", "PUT", "PATCH", "DELETE", "QUERY")
+_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
+_REMEMBERED_ROUTES = 4096
+
+
+def instrument_app(
+    app: FastAPI,
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    routes: Sequence[str] | None = None,
+    exclude: Sequence[str] = EXCLUDED,
+    http: bool = False,
+) -> None:
+    """Count each request to an inference route as one inference, and export what is left when the application stops.
+
+    To be called before the application starts, in any order with ``configure()`` and with adding routes. Called again,
+    the new arguments replace the old ones. A handler that records an inference itself is not counted again.
+
+    The model is the argument, else the path parameter ``model_name`` or ``model``, else INFERMETER_MODEL, else the
+    route template as the application defines it (with the prefixes of routers and mounts, without a proxy's root
+    path). The version is the argument, else ``model_version`` or ``version``, else INFERMETER_MODEL_VERSION, else
+    empty. A path parameter becomes no label where the answer is 404 or 422, nor where another 4xx answers a name that
+    has not been served before: callers do not choose labels. An answer 404 is counted, as rejected, only where
+    argument or environment name the model; 405 never. Calls in flight are shown from the moment a handler reads its
+    body or begins to answer.
+
+    Args:
+        app: The application; one that is mounted in another has no lifespan of its own, so also instrument the outer.
+        model: Model that all inference routes serve.
+        version: Version of it.
+        routes: Templates or globs of the inference routes, whatever their method, such as ``/v1/{model}/predict`` or
+            ``/v1/*``. Default: every route that takes POST.
+        exclude: Templates or globs that are no inferences; replaces the default: health, metrics and docs.
+        http: Also make spans and HTTP server metrics, by opentelemetry-instrumentation-fastapi, with the stable names
+            unless OTEL_SEMCONV_STABILITY_OPT_IN says otherwise. FastAPI's own telemetry then steps aside. Spans go to
+            the global tracer provider, metrics out with ours.
+
+    Raises:
+        ConfigError: An argument has a value that is not allowed, or the application has started.
+        MissingExtraError: ``http`` without opentelemetry-instrumentation-fastapi.
+    """
+    _instrument(app, model, version, routes, exclude, http=http, yields=False)
+
+
+def instrument_silently(app: FastAPI) -> None:
+    """Instrument an application that its code has not instrumented; what it is mounted in counts before it does."""
+    if _position(app) is None:
+        _instrument(app, None, None, None, EXCLUDED, http=False, yields=True)
+
+
+def _instrument(
+    app: FastAPI,
+    model: str | None,
+    version: str | None,
+    routes: Sequence[str] | None,
+    exclude: Sequence[str],
+    *,
+    http: bool,
+    yields: bool,
+) -> None:
+    if not isinstance(app, FastAPI):  # pyright: ignore[reportUnnecessaryIsInstance]  not every caller checks types
+        raise ConfigError(f"app must be a FastAPI application, got {app!r}")
+    if app.middleware_stack is not None:
+        raise ConfigError(
+            f"app must be instrumented before it starts: call instrument_app({app.title!r}) where the application is "
+            "made, not in its lifespan or in a request"
+        )
+    choice = _Routes(
+        app,
+        model=_checked_label("model", model, may_be_empty=False),
+        version=_checked_label("version", version, may_be_empty=True),
+        chosen=None if routes is None else _checked_patterns("routes", routes),
+        excluded=_checked_patterns("exclude", exclude),
+    )
+    if not isinstance(http, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  as above
+        raise ConfigError(f"http must be True or False, got {http!r}")
+    _set_http(app, wanted=http)
+    entry = Middleware(
+        InferenceMiddleware,
+        target_of=choice.target_of,
+        methods=_METHODS if routes is None else _ANY_METHOD,
+        yields=yields,
+        on_startup=choice.check,
+    )
+    position = _position(app)
+    if position is not None:
+        app.user_middleware[position] = entry
+    else:
+        app.user_middleware.insert(0, entry)  # the outermost: its clock is the caller's
+
+
+def _position(app: FastAPI) -> int | None:
+    """Return where among the middleware of an application ours is."""
+    kinds: list[object] = [entry.cls for entry in app.user_middleware]
+    return kinds.index(InferenceMiddleware) if InferenceMiddleware in kinds else None
+
+
+def _checked_label(argument: str, value: object, *, may_be_empty: bool) -> str | None:
+    if value is None or (isinstance(value, str) and (may_be_empty or value.strip())):
+        return value
+    allowed = "a text" if may_be_empty else "a text of at least one character"
+    raise ConfigError(f"{argument} must be {allowed} or None, got {value!r}")
+
+
+def _checked_patterns(argument: str, value: Sequence[str]) -> tuple[str, ...]:
+    """Return patterns as templates spell them: ``{name:path}`` is ``{name}`` there."""
+    given: object = value
+    if not isinstance(given, (list, tuple, set, frozenset)):
+        raise ConfigError(f'{argument} must be a list of route templates or globs, such as ["/v1/*"], got {value!r}')
+    for pattern in value:
+        if not isinstance(pattern, str) or not pattern.startswith(("/", "*")):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(
+                f'{argument} must hold route templates or globs, such as "/predict", "/v1/{{model}}/predict" or '
+                f'"/v1/*", got {pattern!r}'
+            )
+    return tuple(_PARAMETER.sub(r"{\1}", pattern) for pattern in value)
+
+
+class _Resolved(NamedTuple):
+    """Where a route leads."""
+
+    route: object  # kept alive: routes are remembered by identity
+    target: Target | None
+    places: tuple[tuple[re.Pattern[str], Target | None], ...]  # where it can be reached in more than one way
+
+
+class _Routes:
+    """Says what a request counts as, from the route that took it.
+
+    Args:
+        app: The application, with the routes it has or will have.
+        model: Model of all inference routes; None to let path, environment or template decide.
+        version: The same for the version.
+        chosen: Patterns of inference routes; None for all.
+        excluded: Patterns of other routes.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        *,
+        model: str | None,
+        version: str | None,
+        chosen: tuple[str, ...] | None,
+        excluded: tuple[str, ...],
+    ) -> None:
+        self._app, self._model, self._version = app, model, version
+        self._chosen, self._excluded = chosen, excluded
+        self._resolved: dict[int, _Resolved] = {}
+        self._targets: dict[str, Target | None] = {}
+        name = model or os.environ.get(_MODEL_VARIABLE)
+        if name:  # its zeros leave before its first request, so that a first failure is a rise from 0
+            models.declare(name, version if version is not None else os.environ.get(_VERSION_VARIABLE))
+
+    def target_of(self, scope: Scope) -> Target | None:
+        """Return what a request counts as; None while no route has taken it, or for no inference."""
+        route: object = scope.get("route")
+        if route is None:
+            route = scope.get("endpoint")  # all that older versions of Starlette leave
+            if route is None:
+                return None
+        elif "fastapi" in scope:
+            # A route of an included router; the same route may be included in several places (FastAPI 0.137 and later).
+            included = scope["fastapi"].get("effective_route_context")
+            if included is not None and getattr(included, "original_route", None) is route:
+                route = included
+        resolved = self._resolved.get(id(route)) or self._resolve(route)
+        if not resolved.places:
+            return resolved.target
+        path = scope["path"]
+        fitting = [(len(p.pattern), target) for p, target in resolved.places if p.search(path)]
+        return max(fitting, key=lambda fit: fit[0])[1] if fitting else None
+
+    def check(self) -> None:
+        """Say once if a route that was asked for does not exist."""
+        templates = [place.template for place in _places(self._app.routes)]
+        for pattern in self._chosen or ():
+            if not any(fnmatchcase(template, pattern) for template in templates):
+                guard.log_once(
+                    "asgi", pattern, "instrument_app: routes=[%r] matches no route; there are: %s", pattern, templates
+                )
+
+    def _resolve(self, route: object) -> _Resolved:
+        """Find a route among those of the application; the slow path of its first request."""
+        if len(self._resolved) >= _REMEMBERED_ROUTES:
+            self._resolved = {}
+        original = getattr(route, "original_route", route)
+        path = getattr(route, "path_format", None)
+        templates = list(
+            dict.fromkeys(
+                place.template
+                for place in _places(self._app.routes)
+                if (place.route is original and path in (None, place.path)) or place.endpoint is route
+            )
+        )
+        targets = [(_ending_with(template), self._target(template)) for template in templates]
+        resolved = _Resolved(route, targets[0][1] if targets else None, tuple(targets) if len(targets) > 1 else ())
+        self._resolved[id(route)] = resolved
+        return resolved
+
+    def _target(self, template: str) -> Target | None:
+        if template not in self._targets:
+            chosen = self._chosen is None or any(fnmatchcase(template, pattern) for pattern in self._chosen)
+            excluded = any(fnmatchcase(template, pattern) for pattern in self._excluded)
+            self._targets[template] = self._new_target(template) if chosen and not excluded else None
+        return self._targets[template]
+
+    def _new_target(self, template: str) -> Target:
+        parameters = _PARAMETER.findall(template)
+        by_model = "" if self._model else next((name for name in _MODEL_PARAMETERS if name in parameters), "")
+        by_version = (
+            "" if self._version is not None else next((name for name in _VERSION_PARAMETERS if name in parameters), "")
+        )
+        name = self._model or os.environ.get(_MODEL_VARIABLE)
+        version = self._version if self._version is not None else os.environ.get(_VERSION_VARIABLE, "")
+        return Target(
+            name or template,
+            version,
+            model_parameter=by_model,
+            version_parameter=by_version,
+            is_declared=bool(name) and not by_model and not by_version,
+        )
+
+
+class _Place(NamedTuple):
+    """One way to a route: its full template, and what a scope may know it by."""
+
+    template: str
+    path: str  # its own part of the template, as it shows in the scope
+    route: object
+    endpoint: object
+
+
+def _places(routes: Sequence[Any], prefix: str = "") -> Iterator[_Place]:
+    """Walk all routes, through routers, mounts and hosts."""
+    for context in _flat(routes):
+        route: Any = getattr(context, "original_route", context)
+        path: str = getattr(context, "path_format", None) or ""
+        if isinstance(route, Host):
+            yield from _places(route.routes, prefix)
+        elif isinstance(route, Mount):
+            mounted = prefix + path.removesuffix("/{path}")
+            if route.routes:
+                yield from _places(route.routes, mounted)
+            else:
+                yield _Place(mounted or "/", path, route, route.app)
+        else:
+            yield _Place(prefix + path, path, route, getattr(context, "endpoint", None))
+
+
+def _flat(routes: Sequence[Any]) -> Iterator[Any]:
+    """Yield routes with those of included routers in their place; before FastAPI 0.137 they are already there."""
+    for route in routes:
+        contexts: Callable[[], Iterator[Any]] | None = getattr(route, "effective_route_contexts", None)
+        if contexts is None:
+            yield route
+        else:
+            for context in contexts():
+                # Only an APIRoute is matched through its context, everything else through a copy with the prefix.
+                yield getattr(context, "starlette_route", None) or context
+
+
+def _ending_with(template: str) -> re.Pattern[str]:
+    """Return what matches paths that end as the template does, below whatever a proxy has added."""
+    parts = re.split(r"{\w+(?::\w+)?}", template)
+    return re.compile(".+".join(re.escape(part) for part in parts) + r"\Z")
+
+
+class _HttpTelemetry:
+    """Takes the place of an application's ``build_middleware_stack``: adds HTTP telemetry when the stack is built.
+
+    Not before: until then the application may be instrumented by somebody else, who is left alone.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    def __call__(self) -> ASGIApp:
+        app = self._app
+        if getattr(app, "_is_instrumented_by_opentelemetry", False):
+            return type(app).build_middleware_stack(app)
+        del app.build_middleware_stack
+        with guard.guard("http"):
+            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+            from infermeter.http_telemetry import LiveMeterProvider, prefer_stable_names
+
+            prefer_stable_names()
+            FastAPIInstrumentor.instrument_app(app, meter_provider=LiveMeterProvider())
+        return app.build_middleware_stack()
+
+
+def _set_http(app: FastAPI, *, wanted: bool) -> None:
+    if isinstance(app.__dict__.get("build_middleware_stack"), _HttpTelemetry):
+        del app.build_middleware_stack
+    if not wanted:
+        return
+    try:
+        import_module("opentelemetry.instrumentation.fastapi")
+    except ModuleNotFoundError as missing:
+        if not (missing.name or "").startswith("opentelemetry.instrumentation"):
+            raise
+        raise MissingExtraError("http=True", "fastapi") from missing
+    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+        app.build_middleware_stack = _HttpTelemetry(app)  # type: ignore[method-assign]

@@ -1,0 +1,74 @@
+"""One HTTP exchange with an ASGI application, message by message, without a server.
+
+Knows ASGI; knows nothing of what is under test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+
+
+class Exchange:
+    """A client that sends one request, and may leave before the answer is complete."""
+
+    def __init__(
+        self,
+        path: str = "/predict",
+        *,
+        method: str = "POST",
+        body: bytes = b"{}",
+        root_path: str = "",
+        on_send: Callable[[Message], None] = lambda _: None,
+    ) -> None:
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": root_path,
+            "headers": [(b"host", b"service"), (b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 8000),
+            "state": {},
+        }
+        self.sent: list[Message] = []
+        self._requests: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        self._over = asyncio.Event()
+        self._on_send = on_send
+
+    async def receive(self) -> Message:
+        if self._requests:
+            return self._requests.pop()
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self._on_send(message)
+        self.sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._over.set()
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self._over.set()
+
+    async def with_(self, app: Any) -> Exchange:
+        """Exchange the messages."""
+        await app(self.scope, self.receive, self.send)
+        return self
+
+    @property
+    def status(self) -> int:
+        return next(m["status"] for m in self.sent if m["type"] == "http.response.start")
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(m.get("body", b"") for m in self.sent if m["type"] == "http.response.body")
