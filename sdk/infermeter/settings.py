@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 from infermeter.catalog import LATENCY
 from infermeter.errors import ConfigError
@@ -103,7 +103,7 @@ def resolve(given: Settings, environ: Mapping[str, str] | None = None) -> Resolv
         exporters=env.pick("exporter", given.exporter, ("OTEL_METRICS_EXPORTER",), _exporters, ("otlp",)),
         endpoint=_endpoint(env, given, protocol),
         protocol=protocol,
-        headers=given.headers,
+        headers=_headers(given.headers),
         compression=env.pick("compression", given.compression, compression_vars, _one_of(COMPRESSIONS), "none"),
         export_interval_s=_interval_s(env, given),
         export_timeout_s=env.pick("export_timeout_s", given.export_timeout_s, timeout_vars, _seconds(60.0), 3.0),
@@ -113,7 +113,9 @@ def resolve(given: Settings, environ: Mapping[str, str] | None = None) -> Resolv
         prometheus_port=env.pick(
             "prometheus_port", given.prometheus_port, ("OTEL_EXPORTER_PROMETHEUS_PORT",), _whole(0, 65535), 9464
         ),
-        resource_attributes=dict(given.resource_attributes or {}),
+        resource_attributes=env.parsed(
+            "OTEL_RESOURCE_ATTRIBUTES", "resource_attributes", given.resource_attributes or {}, _attributes
+        ),
         recorder=env.pick("recorder", given.recorder, ("INFERMETER_RECORDER",), _one_of(RECORDERS), "cells"),
         latency_bounds_s=_bounds(env, given),
         series_limit=env.pick(
@@ -216,6 +218,31 @@ def _number(value: object) -> float | None:
         return float(value)
     except ValueError:
         return None
+
+
+def _attributes(value: object) -> dict[str, str]:
+    attributes: dict[object, object] = dict(cast("Mapping[object, object]", value)) if _is_mapping(value) else {None: 0}
+    if not all(isinstance(k, str) and isinstance(v, (str, int, float)) for k, v in attributes.items()):
+        raise _RejectedError("a mapping of names to texts")
+    return cast("dict[str, str]", attributes)
+
+
+def _headers(headers: object) -> dict[str, str] | None:
+    """Return headers that can be sent; what they hold may be secret, so an error shows no value."""
+    if headers is None:
+        return None
+    allowed = "OTEL_EXPORTER_OTLP_HEADERS / headers must be a mapping of names to texts without line breaks"
+    if not _is_mapping(headers):
+        raise ConfigError(f"{allowed}, got a value of type {type(headers).__name__}")
+    checked = dict(cast("Mapping[object, object]", headers))
+    for name, value in checked.items():
+        if not all(isinstance(part, str) and not {"\r", "\n"} & set(part) for part in (name, value)):
+            raise ConfigError(f"{allowed}, got something else for {name!r}")
+    return cast("dict[str, str]", checked)
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _exporters(value: object) -> tuple[str, ...]:
