@@ -1,4 +1,4 @@
-"""Builds happen once, whole or not at all, and a failed one says where to look; binaries found elsewhere are checked."""
+"""Builds happen once, whole or not at all; a failed one says where to look; what is found elsewhere is checked."""
 
 from __future__ import annotations
 
@@ -87,7 +87,14 @@ def test_any_change_of_a_recipe_has_a_place_of_its_own(changed: dict[str, object
 def test_progress_says_what_is_done_and_never_more_than_all_of_it() -> None:
     witness = Witness()
     build(recipe(f"echo 'go: downloading x'; echo a; echo b; echo c; {MAKE_TOOL}"), SHELL, witness)
-    assert witness.heard == [(0.5, "downloading"), (0.99, "compiling"), (0.99, "compiling"), (0.99, "compiling"), True]
+    assert witness.heard == [
+        (0.0, "preparing"),
+        (0.5, "downloading"),
+        (0.99, "compiling"),
+        (0.99, "compiling"),
+        (0.99, "compiling"),
+        True,
+    ]
 
 
 def test_a_failed_build_names_its_log_shows_its_end_and_leaves_no_binary(cache: Path) -> None:
@@ -115,7 +122,7 @@ def test_an_interrupted_build_leaves_no_compiler_and_no_half_built_binary(cache:
         "from infermeter.cli.stack.recipes import Recipe\n"
         "from infermeter.cli.stack.reporting import SilentReporter\n"
         "class Loud(SilentReporter):\n"
-        "    def build_advanced(self, done_ratio, doing): print('building', flush=True)\n"
+        "    def build_advanced(self, done_ratio, doing): doing == 'compiling' and print('building', flush=True)\n"
         "recipe = Recipe('tool', 'Tool', '1', {}, (('go', '-c', 'touch {bin}/tool; sleep 600 & echo $!; wait'),),\n"
         "                ('tool',), 2, 'no time')\n"
         "build(recipe, Go(Path('/bin/sh'), (1,)), Loud())\n"

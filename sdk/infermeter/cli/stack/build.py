@@ -99,6 +99,7 @@ def _run_commands(recipe: Recipe, go: Go, reporter: Reporter, *, workplace: Path
         if command[0] == "go":
             command[0] = str(go.binary)
         record.write(f"$ {' '.join(command)}\n")
+        reporter.build_advanced(min(done / recipe.steps, 0.99), "preparing")  # some commands are silent for a minute
         process = subprocess.Popen(  # noqa: S603 -- our own recipe
             command, cwd=workplace, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", errors="replace", start_new_session=True,

@@ -70,8 +70,8 @@ class StackOptions:
 
     @property
     def export_interval_s(self) -> float:
-        """Seconds between two exports of the example."""
-        return 5.0 if self.speed == 1 else 1.0
+        """Seconds between two exports of the example: a rate needs two of them before the first chart shows."""
+        return 2.0 if self.speed == 1 else 1.0
 
     @property
     def needed_ports(self) -> list[str]:

@@ -217,6 +217,7 @@ def _example(options: StackOptions, urls: Mapping[str, str], base_env: Mapping[s
         **base_env,
         "OTEL_EXPORTER_OTLP_ENDPOINT": urls["otlp-http"],
         "OTEL_SERVICE_NAME": "fraud-api",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=local",
         "OTEL_METRIC_EXPORT_INTERVAL": str(round(options.export_interval_s * 1000)),
         "PYTHONUNBUFFERED": "1",
     }
@@ -232,7 +233,6 @@ def _example(options: StackOptions, urls: Mapping[str, str], base_env: Mapping[s
         ready=readiness.answers(f"{url}/health"),
         health_url=f"{url}/health",
         urls={"predictions": url, "its API": f"{url}/docs"},
-        after=("collector",),
     )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Stack:
         self._parts: dict[str, Part] = {}
         self._running: dict[str, RunningPart] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._spawned_s: dict[str, float] = {}
         self._started_at = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
 
     def start(self) -> StackState:
@@ -124,14 +125,13 @@ class Stack:
         log = self.places.log(part.name)
         child = processes.spawn(part.argv, env=part.env, cwd=part.cwd, log=log)
         self._children[part.name] = child
+        self._spawned_s[part.name] = time.monotonic()
         self._running[part.name] = RunningPart(
             part.name, part.title, identify_child(child.pid), str(log), part.health_url, dict(part.urls)
         )
         self._remember()
 
     def _await_ready(self, part: Part) -> None:
-        started_s = time.monotonic()
-
         def probe() -> str | None:
             self._raise_if_crashed()
             return part.ready()
@@ -144,7 +144,7 @@ class Stack:
                 exit_code=ExitCode.START_FAILED,
                 log_tail=last_lines(self.places.log(part.name), _SHOWN_LINES),
             ) from None
-        self._reporter.part_ready(part.title, time.monotonic() - started_s)
+        self._reporter.part_ready(part.title, time.monotonic() - self._spawned_s[part.name])
 
     def _raise_if_crashed(self) -> None:
         for name, child in self._children.items():
