@@ -6,7 +6,9 @@ import gzip
 import re
 import uuid
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from tests.pipeline.conftest import StartStack
 from tests.pipeline.live_stack import LiveStack, eventually
@@ -186,6 +188,16 @@ class TestToken:
         assert stack.send(body) == 401
         assert stack.send(body, headers={"Authorization": "Bearer wrong"}) == 401
         assert stack.send(body, headers={"Authorization": "Bearer open-sesame"}) == 200
+
+    def test_grpc_demands_the_token_as_well(self, start_stack: StartStack) -> None:
+        stack = start_stack(bearer_token="open-sesame")
+        body = request(dict(resource(service__name=new_service("auth"))), metric("model_info", "gauge", 1, MODEL))
+        with grpc.insecure_channel(stack.otlp_grpc_url.removeprefix("http://")) as channel:
+            export = MetricsServiceStub(channel).Export
+            with pytest.raises(grpc.RpcError) as refused:
+                export(body, timeout=5)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            export(body, timeout=5, metadata=[("authorization", "Bearer open-sesame")])
 
 
 class TestSecondProfile:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from tests.pipeline.live_stack import eventually
 
 from infermeter.cli.exit_codes import ExitCode
+from infermeter.cli.stack.options import DEFAULT_PORTS
 from infermeter.cli.stack.processes import identify
 
 pytestmark = pytest.mark.pipeline
@@ -179,6 +181,17 @@ class TestTakenPort:
         assert f"port {port} (prometheus) is taken by" in failed.stdout
         assert f"(pid {os.getpid()})" in failed.stdout
         assert_nothing_is_left(shell)
+
+    def test_a_default_port_that_is_taken_is_replaced_and_said(self, shell: Shell) -> None:
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Where another stack has it already, it is taken all the same.
+            with suppress(OSError):
+                taken.bind(("127.0.0.1", DEFAULT_PORTS["prometheus"]))
+                taken.listen()
+            started = shell.up()
+        port = shell.status()["ports"]["prometheus"]
+        assert f"Port {DEFAULT_PORTS['prometheus']} (prometheus) is taken; using {port} instead." in started.stdout
 
     def test_a_free_port_that_was_asked_for_is_used(self, shell: Shell) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -70,6 +70,12 @@ def test_a_build_leaves_its_binaries_in_the_cache_and_nothing_else(cache: Path) 
     assert not list(cache.glob("build-*"))
 
 
+def test_a_build_clears_away_what_a_killed_one_left(cache: Path) -> None:
+    (cache / "build-tool-abandoned").mkdir(parents=True)
+    build(recipe(MAKE_TOOL), SHELL, SilentReporter())
+    assert not list(cache.glob("build-*"))
+
+
 def test_what_was_built_is_not_built_again() -> None:
     build(recipe(MAKE_TOOL), SHELL, SilentReporter())
     witness = Witness()

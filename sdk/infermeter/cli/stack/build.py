@@ -61,6 +61,8 @@ def _build_locked(recipe: Recipe, go: Go, reporter: Reporter, *, cache: Path, lo
     started_s = time.monotonic()
     succeeded = False
     reporter.build_started(f"{recipe.title} {recipe.version}", recipe.expectation, log)
+    for abandoned in cache.glob(f"build-{recipe.name}-*"):  # we hold the lock, so nobody works in it
+        shutil.rmtree(abandoned, ignore_errors=True)
     # Beside its destination, so that the move at the end is one rename and never a copy.
     workplace = Path(tempfile.mkdtemp(prefix=f"build-{recipe.name}-", dir=cache))
     try:

@@ -10,6 +10,7 @@ from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.stack import processes
 from infermeter.cli.stack.binaries import find_or_build
 from infermeter.cli.stack.failures import StackError
+from infermeter.cli.stack.options import DEFAULT_PORTS
 from infermeter.cli.stack.parts import BINARIES, Part, parts_of
 from infermeter.cli.stack.places import Places
 from infermeter.cli.stack.ports import choose_ports
@@ -59,6 +60,10 @@ class Stack:
         binaries = find_or_build(BINARIES, self._reporter)
         self.places.make()
         self.ports = choose_ports(self.options)
+        if self.options.port_policy == "prefer":
+            for name, port in self.ports.items():
+                if port != DEFAULT_PORTS[name] and name not in self.options.ports:
+                    self._reporter.say(f"Port {DEFAULT_PORTS[name]} ({name}) is taken; using {port} instead.")
         self._parts = {part.name: part for part in parts_of(self.options, self.ports, binaries, self.places)}
         try:
             self._start_parts()
