@@ -1,8 +1,8 @@
 """The one thread that exports: at its interval, when asked, and once more at the end.
 
-Everything that leaves the process leaves through here, so exports never overlap, and whoever asks for one waits on an
-event with a bound, never on a lock that a fork or a signal handler could have left held. Knows nothing of what is
-exported.
+Everything that leaves the process leaves through here, so exports never overlap, and whoever asks for one waits on a
+queue with a bound, never on a lock that a fork or a signal handler could have left held: a ``SimpleQueue`` may be put to
+from a handler that interrupted a put, an ``Event`` may not. Knows nothing of what is exported.
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from infermeter import clock, guard
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 MIN_GAP_S = 1.0
 """Least time between exports that new models ask for, so that a burst of registrations costs one."""
@@ -20,11 +25,12 @@ MIN_GAP_S = 1.0
 class _Request:
     """One wish for an export, and how it ended."""
 
-    __slots__ = ("done", "last", "succeeded")
+    __slots__ = ("done", "last")
 
     def __init__(self, *, last: bool) -> None:
-        self.done = threading.Event()
-        self.succeeded = False
+        from queue import SimpleQueue  # with configure(): it would add to the package's import time
+
+        self.done: SimpleQueue[bool] = SimpleQueue()
         self.last = last
 
 
@@ -53,7 +59,8 @@ class Ticker:
 
     def reset_in_child(self) -> None:
         """Forget the inherited thread; nothing of it is touched."""
-        self._wake = threading.Event()
+        from queue import SimpleQueue
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._requests: deque[_Request] = deque()
         self._thread = None
         self._soon = False
@@ -84,7 +91,7 @@ class Ticker:
     def soon(self) -> None:
         """Ask for an export within about a second; nobody waits for it."""
         self._soon = True
-        self._wake.set()
+        self._wake.put(None)
 
     def flush(self, timeout_s: float, *, last: bool = False) -> bool:
         """Export everything recorded so far; False if that failed or took longer than the bound.
@@ -97,7 +104,9 @@ class Ticker:
             return not last
         if threading.current_thread() is self._thread:
             return False  # asked from within an export, by a log handler for example: it would wait for itself
-        self._stopped = last
+        from queue import Empty
+
+        self._stopped |= last
         request = _Request(last=last)
         if self._thread is None:
             try:
@@ -108,8 +117,11 @@ class Ticker:
                 return self._inline(last=last)
         else:
             self._requests.append(request)
-            self._wake.set()
-        return request.done.wait(timeout_s) and request.succeeded
+            self._wake.put(None)
+        try:
+            return request.done.get(timeout=max(timeout_s, 0.0))
+        except Empty:
+            return False
 
     def _inline(self, *, last: bool) -> bool:
         succeeded = self._guarded_export()
@@ -124,6 +136,7 @@ class Ticker:
 
     def _run(self) -> None:
         import random  # on our own thread: it would add to the package's import time
+        from queue import Empty
 
         wake = self._wake
         # The first full interval is a random share of one: a fleet that starts together does not export together.
@@ -136,15 +149,13 @@ class Ticker:
                 self._soon = False
             pause_s = max(due_s, self._not_before_s()) - now_s
             if not self._requests and pause_s > 0:
-                wake.wait(pause_s)
-                wake.clear()
+                with suppress(Empty):
+                    wake.get(timeout=pause_s)
                 continue
-            wake.clear()
+            for _ in range(wake.qsize()):  # before the requests are taken: what comes later wakes again
+                wake.get()
             requests = [self._requests.popleft() for _ in range(len(self._requests))]
-            if requests or not self._parked:
-                succeeded = self._guarded_export()
-                for request in requests:
-                    request.succeeded = succeeded
+            succeeded = self._guarded_export() if requests or not self._parked else False
             last_s = clock.monotonic_s()
             due_s = due_s + self._interval_s if now_s >= due_s else due_s
             if due_s < last_s:  # an export that outlasted the interval does not cause a burst
@@ -154,6 +165,6 @@ class Ticker:
                 with guard.guard("export.shutdown"):
                     self._close()
             for request in requests:
-                request.done.set()
+                request.done.put(succeeded)
             if last:
                 return
