@@ -81,7 +81,7 @@ def instrument_app(
     _instrument(app, model, version, routes, exclude, http=http, yields=False)
 
 
-def instrument_silently(app: FastAPI) -> None:
+def instrument_unless_instrumented(app: FastAPI) -> None:
     """Instrument an application that its code has not instrumented; what it is mounted in counts before it does."""
     if _position(app) is None:
         _instrument(app, None, None, None, EXCLUDED, http=False, yields=True)

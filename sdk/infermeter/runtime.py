@@ -27,6 +27,9 @@ live: Telemetry | None = None
 epoch: object = None
 """Changes whenever a slot or cell looked up earlier may be out of date; None while nothing is configured."""
 
+starts_parked = False
+"""Set where the process may only start others: what is configured then exports by the clock once something records."""
+
 SHUTDOWN_TIMEOUT_S = 3.0
 
 
@@ -280,6 +283,8 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
     models.on_declared = telemetry.declare
     if resolved.handle_sigterm:
         lifecycle.handle_sigterm(_at_exit)
+    if starts_parked:
+        telemetry.ticker.park()
     telemetry.ticker.start()
     return telemetry
 

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from shutil import which
+from typing import NoReturn
 
 import click
 
@@ -70,6 +71,6 @@ def run(command: tuple[str, ...]) -> None:
         _give_up(f"{program} cannot be run: {error.strerror}", _NOT_EXECUTABLE)
 
 
-def _give_up(message: str, code: int) -> None:
+def _give_up(message: str, code: int) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
     sys.exit(code)

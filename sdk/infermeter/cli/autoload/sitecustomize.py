@@ -4,6 +4,8 @@ Python imports one module of this name. This one is found first because `inferme
 must not fail: it runs in every Python process below the command, some of which may be other Pythons.
 """
 
+# ruff: noqa: INP001  a package would not be found under the name that Python asks for
+
 import sys
 
 
@@ -11,14 +13,14 @@ def _take_this_folder_away() -> None:
     """Let the `sitecustomize` that would have run without us be found; child processes still find this one."""
     import os
 
-    here = os.path.realpath(os.path.dirname(__file__))  # noqa: PTH120, PTH118  pathlib is slow to import
+    here = os.path.realpath(os.path.dirname(__file__))  # noqa: PTH120  pathlib is slow to import
     sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry or os.curdir) != here]
 
 
 def _run_the_one_behind() -> None:
     this = sys.modules.pop("sitecustomize", None)
     try:
-        import sitecustomize  # noqa: F401
+        __import__("sitecustomize")
     except ModuleNotFoundError as missing:
         if missing.name != "sitecustomize":
             raise
