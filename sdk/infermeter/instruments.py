@@ -98,6 +98,17 @@ class InstrumentRegistry(Registry):
         """Return nothing: what is recorded is in the instruments."""
         return []
 
+    def reset_in_child(self) -> None:
+        """Start from zero in a forked child: inherited instruments, whose locks may be held, are not touched again."""
+        self._instruments = None
+        for (model, version), slot in self._models.items():
+            old, plain = slot.cell, self._new_cell(model, version)
+            # Calls that were under way at the fork hold the old cell.
+            old.leave, old.succeed, old.confidence, old.record = plain.leave, plain.succeed, plain.confidence, plain.record
+            old.classes, old.errors = plain.classes, plain.errors
+            old.reset_in_child()
+            slot.cell = plain
+
     def _new_cell(self, model: str, version: str) -> ModelCell:
         cell = super()._new_cell(model, version)
         if self._instruments is not None:

@@ -95,6 +95,8 @@ class Telemetry:
 
     def slot(self, model: str, version: str) -> Slot:
         """Return where a model version records."""
+        if self._pipeline is None and self.settings.recorder == "otel":
+            self._current_pipeline()  # a forked child, whose instruments are not made yet
         return self.registry.slot(model, version)
 
     def declare(self, declaration: models.Declaration) -> None:

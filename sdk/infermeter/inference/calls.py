@@ -59,7 +59,7 @@ def count_exception(cell: ModelCell, error_type: str) -> None:
 class InferenceCall:
     """A call in a ``with`` block; tell it what the block alone knows. Nothing here raises."""
 
-    __slots__ = ("_cell", "_error_type", "_started_s", "_status", "ended")
+    __slots__ = ("_cell", "_error_type", "_start_ns", "_started_s", "_status", "ended")
 
     def __init__(self, cell: ModelCell | None) -> None:
         self._cell = cell
@@ -67,6 +67,7 @@ class InferenceCall:
         self._error_type: str | None = None
         self.ended = False
         self._started_s = 0.0
+        self._start_ns = 0
 
     def predicted(self, label: object = None, *, confidence: object = None) -> None:
         """Record what the model predicted: one value each, or one per row.
@@ -99,6 +100,7 @@ class InferenceCall:
         try:
             if requests_seen.watching:
                 requests_seen.mark()
+            self._start_ns = self._cell.start_ns
             self._cell.enter()
         except Exception as error:  # noqa: BLE001  as above
             guard.swallow("inference", error)
@@ -110,8 +112,8 @@ class InferenceCall:
             return
         self.ended = True
         cell = self._cell
-        if cell is None:
-            return
+        if cell is None or cell.start_ns != self._start_ns:
+            return  # in a child forked within the call, it belongs to the parent
         latency_s = clock.monotonic_s() - self._started_s
         try:
             # The call may end on another thread than it began on: each thread writes its own shard only.
