@@ -29,7 +29,7 @@ def main() -> None:
         predict("ranker", "1", {"clicks": clicks, "views": 40})
         predict("ranker", "2", {"clicks": clicks, "views": 80})
     for views in range(10):  # nobody has seen the first one: a division by zero
-        features = {"clicks": 1, "views": 2 * views}
+        features = {"clicks": 1.0, "views": 2.0 * views}
         try:
             predict("spam", "1", features=features)
         except ZeroDivisionError as error:

@@ -4,21 +4,20 @@
 
 `configure()` runs when the module is imported. That is right for every server: workers of uvicorn import the module
 themselves, and with `gunicorn --preload` the master trains the models once, its workers inherit them, and each worker
-reports under an instance id of its own.
+reports under an instance id of its own. `instrument_app` takes model and version from the path, and delivers the last
+interval when the server stops.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, Field
 
 import infermeter
-from infermeter import instrument_inference
+from infermeter.fastapi import instrument_app
 
 from . import models
 
@@ -28,15 +27,8 @@ for version in models.VERSIONS:
         models.NAME, version=version, sla_s=models.SLA_S, classes=list(models.CLASSES), framework="sklearn"
     )
 
-
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-    """Deliver the last interval when the server stops."""
-    yield
-    infermeter.shutdown()
-
-
-app = FastAPI(title="fraud-api", lifespan=lifespan)
+app = FastAPI(title="fraud-api")
+instrument_app(app)
 
 
 class Transaction(BaseModel):
@@ -60,14 +52,17 @@ async def health() -> dict[str, str]:
     return {"status": "ok", "versions": ",".join(models.VERSIONS)}
 
 
-@app.post("/predict/{model_version}")
-async def predict(model_version: str, transaction: Transaction) -> Answer:
+@app.post("/predict/{model_name}/{model_version}")
+async def predict(model_name: str, model_version: str, transaction: Transaction) -> Answer:
     """Say whether a transaction is fraud."""
     model = models.VERSIONS.get(model_version)
-    if model is None:
-        raise HTTPException(404, f"there is no version {model_version!r}, only {', '.join(models.VERSIONS)}")
-    async with instrument_inference(models.NAME, version=model_version) as call:
-        await asyncio.sleep(transaction.feature_store_s)
-        prediction = model.predict(transaction.features)  # under a millisecond; a longer one belongs in a thread
-        call.predicted(prediction.label, confidence=prediction.confidence)
+    if model is None or model_name != models.NAME:
+        raise HTTPException(404, f"only {models.NAME} is served, in versions {', '.join(models.VERSIONS)}")
+    if not transaction.features:
+        raise HTTPException(400, "a transaction without features cannot be judged")
+    await asyncio.sleep(transaction.feature_store_s)
+    prediction = model.predict(transaction.features)  # under a millisecond; what takes longer belongs in a thread
+    infermeter.record_prediction(
+        models.NAME, version=model_version, label=prediction.label, confidence=prediction.confidence
+    )
     return Answer(label=prediction.label, confidence=prediction.confidence, served_by=os.getpid())

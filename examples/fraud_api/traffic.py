@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from . import models
 from .connection import Connection, Response, UnansweredError
 
+_MODEL = "fraud"
 _ATTEMPTS = 5
 _PAUSE_BEFORE_RETRY_S = 0.1
 _LOG_FIELDS = ("unix_time", "model", "version", "status", "http_status", "latency_s", "served_by")
@@ -69,18 +69,20 @@ class Tally:
         http_status = answer.status if answer is not None else 0
         served_by = json.loads(answer.body)["served_by"] if answer is not None and status == "success" else ""
         self._lines.writerow(
-            (f"{time.time():.6f}", models.NAME, version, status, http_status, f"{latency_s:.6f}", served_by)
+            (f"{time.time():.6f}", _MODEL, version, status, http_status, f"{latency_s:.6f}", served_by)
         )
 
     def __str__(self) -> str:
         """Return the counts as a table."""
         lines = [f"{'model':8} {'version':8} {'status':12} {'requests':>10}"]
-        lines += [f"{models.NAME:8} {v:8} {status:12} {n:>10,}" for (v, status), n in sorted(self.answers.items())]
+        lines += [f"{_MODEL:8} {v:8} {status:12} {n:>10,}" for (v, status), n in sorted(self.answers.items())]
         return "\n".join(lines)
 
 
 def requests(options: argparse.Namespace) -> Iterator[Request]:
     """Yield the requests in the order they are due; the same ones for the same seed."""
+    from . import models  # takes seconds, because of scikit-learn; --help should not
+
     chance = random.Random(options.seed)
     rows = models.sample_transactions()
     normal = [json.dumps({"features": row}).encode() for row in rows]
@@ -88,7 +90,7 @@ def requests(options: argparse.Namespace) -> Iterator[Request]:
         json.dumps({"features": row, "feature_store_s": round(chance.uniform(0.3, 0.6), 3)}).encode() for row in rows
     ]
     broken = [json.dumps({"features": row[:-1]}).encode() for row in rows]  # one number short: the model raises
-    malformed = [json.dumps({"features": "none"}).encode()]  # never reaches the model
+    malformed = [json.dumps({"features": []}).encode()]  # turned away before the model sees it
     kinds = (normal, slow, broken, malformed)
     shares = (options.slow, options.errors, options.malformed)
     weights = (1 - sum(shares), *shares)
@@ -115,7 +117,7 @@ async def send(connection: Connection, request: Request, tally: Tally) -> None:
         await asyncio.sleep(attempt * _PAUSE_BEFORE_RETRY_S)
         started_s = time.perf_counter()
         try:
-            answer = await connection.post(f"/predict/{request.version}", request.body)
+            answer = await connection.post(f"/predict/{_MODEL}/{request.version}", request.body)
         except UnansweredError:
             # Nobody can tell whether it was served, so it is a line of its own and in no other count.
             tally.add(request.version, "unanswered", time.perf_counter() - started_s, None)
@@ -194,7 +196,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=_at_least(0, float), default=20.0, help="requests a second; 0: as many as go")
     parser.add_argument("--slow", type=_share, default=0.005, help="share of requests slower than the SLA")
     parser.add_argument("--errors", type=_share, default=0.005, help="share of requests that make the model fail")
-    parser.add_argument("--malformed", type=_share, default=0.0, help="share of requests that are refused (422)")
+    parser.add_argument("--malformed", type=_share, default=0.002, help="share of requests that are refused (400)")
     parser.add_argument("--requests", type=_at_least(1, int), help="stop after so many")
     parser.add_argument("--connections", type=_at_least(1, int), default=16, help="connections used at once")
     parser.add_argument("--log", type=Path, help="CSV file for one line per request sent")
