@@ -44,6 +44,7 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
     for child in one.children:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+        child.kill()
         child.wait()
 
 
