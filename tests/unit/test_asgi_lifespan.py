@@ -81,7 +81,8 @@ async def test_the_end_waits_a_bounded_time_for_a_receiver_that_never_answers(co
     assert await asyncio.wait_for(server.end(), 10) == {"type": "lifespan.shutdown.complete"}
 
 
-async def test_the_event_loop_turns_while_the_last_export_is_under_way(connect, sink):
+async def test_the_event_loop_turns_while_the_last_export_is_under_way(connect, sink, monkeypatch):
+    monkeypatch.setattr("infermeter.asgi.FLUSH_TIMEOUT_S", 1.0)
     sink.swallow()
     connect(export_timeout_s=30)
     server = Server(application)
