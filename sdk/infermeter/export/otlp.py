@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 
 from infermeter import clock
 from infermeter.errors import MissingExtraError
+from infermeter.export.deadline import CuttableAdapter
 from infermeter.export.delivery import Deliveries, TrackedExporter
 from infermeter.settings import Resolved
 
@@ -19,18 +20,24 @@ MAX_RETRY_AFTER_S = 300.0
 
 
 class ObservedSession(requests.Session):
-    """A session that remembers how its last request ended, which the exporter does not tell."""
+    """A session that remembers how its last request ended, which the exporter does not tell, and that ends in time."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_s: float) -> None:
         super().__init__()
+        self.timeout_s = timeout_s
         self.kind = ""
         self.retry_after_s = 0.0
+        self._adapter = CuttableAdapter()
+        self.mount("http://", self._adapter)
+        self.mount("https://", self._adapter)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send, and note status or error."""
         self.retry_after_s = 0.0
+        timeout = kwargs.get("timeout")
         try:
-            response = super().send(request, **kwargs)
+            with self._adapter.within(timeout if isinstance(timeout, (int, float)) else self.timeout_s):
+                response = super().send(request, **kwargs)
         except Exception as error:
             self.kind = type(error).__name__
             raise
@@ -48,7 +55,7 @@ def otlp_exporter(settings: Resolved, deliveries: Deliveries) -> MetricExporter:
     """
     if settings.protocol == "grpc":
         return _grpc_exporter(settings, deliveries)
-    session = ObservedSession()
+    session = ObservedSession(settings.export_timeout_s)
     exporter = OTLPMetricExporter(
         endpoint=settings.endpoint,
         headers=dict(settings.headers) if settings.headers else None,
@@ -86,4 +93,4 @@ def _retry_after_s(value: str | None) -> float:
             seconds = parsedate_to_datetime(value).timestamp() - clock.unix_ns() / 1e9
         except (TypeError, ValueError):
             return 0.0
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    return min(seconds, MAX_RETRY_AFTER_S) if seconds > 0 else 0.0  # not a number is no time either

@@ -126,8 +126,10 @@ def _exporter(name: str, source: Source) -> MetricExporter:
 
 def _attach(provider: MeterProvider, readers: list[MetricReader]) -> bool:
     """Attach readers to a provider of the application; False where its version cannot."""
+    if not readers:
+        return True
     add = getattr(provider, "add_metric_reader", None)  # public since OpenTelemetry 1.43
-    if add is None and readers:
+    if add is None:
         return False
     for reader in readers:
         add(reader)
