@@ -67,12 +67,10 @@ class TestBrokenInput:
         body = request(dict(resource(service__name="huge")), huge).SerializeToString()
         headers = {"Content-Encoding": "gzip"} if compressed else {}
         payload = gzip.compress(body) if compressed else body
-        assert 400 <= live_stack.send_bytes(payload, headers=headers) < 500
-        before_bytes = live_stack.rss_bytes("collector")
-        statuses = [live_stack.send_bytes(payload, headers=headers) for _ in range(10)]
+        statuses = [live_stack.send_bytes(payload, headers=headers) for _ in range(25)]
         assert all(400 <= status < 500 for status in statuses), statuses
-        # Ten of them are 300 MB; one limit's worth (16 MiB) may be held twice while it is refused.
-        assert live_stack.rss_bytes("collector") - before_bytes < 50_000_000
+        # 750 MB were sent. Measured: 75 to 140 MB, the same after 25 as after 60 of them.
+        assert live_stack.rss_bytes("collector") < 250_000_000
 
     def test_it_goes_on_working_after_broken_input(self, live_stack: LiveStack) -> None:
         live_stack.send_bytes(b"broken")

@@ -83,8 +83,10 @@ def _parse_ports(_context: click.Context, _option: click.Parameter, values: tupl
     "--scrape-interval",
     "scrape_interval_s",
     type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
     metavar="SECONDS",
-    help="Seconds between two scrapes; in production it is 15.  [default: 2, or 1 with --speed]",
+    help="Seconds between two scrapes; in production it is 15.",
 )
 @click.option(
     "--speed",
@@ -120,7 +122,7 @@ def up(
     example: bool,
     traffic: bool,
     profile: Profile,
-    scrape_interval_s: float | None,
+    scrape_interval_s: float,
     speed: float,
     extra_rule_dirs: tuple[Path, ...],
     webhook_url: str | None,

@@ -39,8 +39,8 @@ class StackOptions:
         example: Whether the example service is started.
         traffic: Whether requests are sent to the example.
         profile: `scrape`: Prometheus scrapes the collector. `otlp`: the collector pushes to Prometheus.
-        scrape_interval_s: Seconds between two scrapes; None for 2, or 1 with scaled rules. Shorter than in
-            production, so that a chart shows soon and a scaled window still holds several samples.
+        scrape_interval_s: Seconds between two scrapes. Shorter than in production, so that a chart shows soon and a
+            scaled window still holds several samples.
         speed: Windows of the rules are divided by this, 1 to 60; 1 leaves them alone.
         extra_rule_dirs: More folders with rule files, loaded as they are.
         webhook_url: Where Alertmanager sends notifications, or None for nowhere.
@@ -54,24 +54,12 @@ class StackOptions:
     example: bool = True
     traffic: bool = True
     profile: Profile = "scrape"
-    scrape_interval_s: float | None = None
+    scrape_interval_s: float = 1.0
     speed: float = 1.0
     extra_rule_dirs: tuple[Path, ...] = ()
     webhook_url: str | None = None
     bearer_token: str | None = None
     ready_timeout_s: float = 60.0
-
-    @property
-    def sample_interval_s(self) -> float:
-        """Seconds between two scrapes."""
-        if self.scrape_interval_s is not None:
-            return self.scrape_interval_s
-        return 2.0 if self.speed == 1 else 1.0
-
-    @property
-    def export_interval_s(self) -> float:
-        """Seconds between two exports of the example: a rate needs two of them before the first chart shows."""
-        return 2.0 if self.speed == 1 else 1.0
 
     @property
     def needed_ports(self) -> list[str]:

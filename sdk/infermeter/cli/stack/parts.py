@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 BINARIES = (COLLECTOR, "prometheus", "alertmanager")
 # Settings of the shell must not bend the parts: an OTEL_EXPORTER_OTLP_METRICS_ENDPOINT would win over ours.
 _OURS_ALONE = ("OTEL_", "INFERMETER_", "PROMETHEUS_MULTIPROC_DIR")
+# A rate needs two exports and two scrapes before the first chart shows.
+_EXAMPLE_EXPORT_INTERVAL_MS = 1000
 _EXAMPLE_NEEDS = ("fastapi", "uvicorn", "sklearn")
 
 
@@ -218,7 +220,7 @@ def _example(options: StackOptions, urls: Mapping[str, str], base_env: Mapping[s
         "OTEL_EXPORTER_OTLP_ENDPOINT": urls["otlp-http"],
         "OTEL_SERVICE_NAME": "fraud-api",
         "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=local",
-        "OTEL_METRIC_EXPORT_INTERVAL": str(round(options.export_interval_s * 1000)),
+        "OTEL_METRIC_EXPORT_INTERVAL": str(_EXAMPLE_EXPORT_INTERVAL_MS),
         "PYTHONUNBUFFERED": "1",
     }
     if options.bearer_token is not None:

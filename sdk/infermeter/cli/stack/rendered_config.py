@@ -34,8 +34,8 @@ def write_prometheus_config(options: StackOptions, ports: Mapping[str, int], tar
         rules: Folders whose rule files are loaded.
     """
     config: dict[str, Any] = yaml.safe_load(asset("deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
-    interval = f"{round(options.sample_interval_s * 1000)}ms"
-    timeout = f"{round(min(options.sample_interval_s, 10.0) * 1000)}ms"
+    interval = f"{round(options.scrape_interval_s * 1000)}ms"
+    timeout = f"{round(min(options.scrape_interval_s, 10.0) * 1000)}ms"
     config["global"] |= {
         "scrape_interval": interval,
         "scrape_timeout": timeout,
