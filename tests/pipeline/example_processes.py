@@ -82,10 +82,16 @@ def environment(live: LiveStack, service: str, *, interval_s: float = 1.0, **mor
     }
 
 
-def run_script(script: Path, env: dict[str, str], *arguments: str, timeout_s: float = 120.0) -> str:
-    """Run a Python file to its end, with warnings as errors, and return what it printed."""
+def run_script(
+    script: Path,
+    env: dict[str, str],
+    *arguments: str,
+    timeout_s: float = 120.0,
+    warnings: Sequence[str] = ("-W", "error"),
+) -> str:
+    """Run a Python file to its end and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), *arguments],
+        [sys.executable, *warnings, str(script), *arguments],
         env=env, capture_output=True, text=True, timeout=timeout_s, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{script.name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
