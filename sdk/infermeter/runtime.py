@@ -266,6 +266,8 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
     if latency_bounds_s is not None:
         given["latency_bounds_s"] = models.checked_bounds(latency_bounds_s)
     resolved = resolve((settings or Settings())._replace(**given))
+    if resolved.disabled:  # nothing may listen, be attached or be sent
+        resolved, meter_provider = resolved._replace(exporters=("none",)), None
     global live, epoch
     old = live
     telemetry = Telemetry(resolved, meter_provider)
