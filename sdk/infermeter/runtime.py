@@ -270,11 +270,11 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
         resolved, meter_provider = resolved._replace(exporters=("none",)), None
     global live, epoch
     old = live
+    if old is not None and _share_a_port(old.settings, resolved):
+        _retire(old, resolved.export_timeout_s)
     telemetry = Telemetry(resolved, meter_provider)
-    if old is not None:
-        guard.log_once("configure", "again", "infermeter was configured again; the new configuration replaces the old")
-        live, epoch = None, None
-        old.shutdown(resolved.export_timeout_s)
+    if old is not None and live is old:
+        _retire(old, resolved.export_timeout_s)
     lifecycle.install(
         before_fork=lambda: None,
         after_fork_in_parent=_after_fork_in_parent,
@@ -291,6 +291,20 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
         telemetry.ticker.park()
     telemetry.ticker.start()
     return telemetry
+
+
+def _share_a_port(old: Resolved, new: Resolved) -> bool:
+    """Return whether the new configuration serves /metrics where the old one still does."""
+    serves = "prometheus" in old.exporters and "prometheus" in new.exporters
+    return serves and old.prometheus_port == new.prometheus_port != 0
+
+
+def _retire(old: Telemetry, timeout_s: float) -> None:
+    """Let a configuration that is being replaced deliver what it holds."""
+    global live, epoch
+    guard.log_once("configure", "again", "infermeter was configured again; the new configuration replaces the old")
+    live, epoch = None, None
+    old.shutdown(timeout_s)
 
 
 def is_configured() -> bool:

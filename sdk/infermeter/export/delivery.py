@@ -87,10 +87,9 @@ class TrackedExporter(MetricExporter):
     def __init__(
         self, inner: MetricExporter, deliveries: Deliveries, destination: str, trouble: Trouble | None = None
     ) -> None:
-        super().__init__(
-            preferred_temporality=inner._preferred_temporality,  # noqa: SLF001  readers ask wrapped exporters for it
-            preferred_aggregation=inner._preferred_aggregation,  # noqa: SLF001
-        )
+        # Without the inner exporter's preferences: the environment could make them delta or exponential, and what ends
+        # in Prometheus is cumulative with explicit buckets.
+        super().__init__()
         self._inner, self._deliveries, self._destination, self._trouble = inner, deliveries, destination, trouble
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:

@@ -140,4 +140,4 @@ def _resource_of(provider: MeterProvider, fallback: Resource) -> Resource:
     """Return the resource of a provider too old to attach to, so that both report as one service."""
     config = getattr(provider, "_sdk_config", None)
     resource = getattr(config, "resource", None)
-    return resource if isinstance(resource, Resource) else fallback
+    return fallback.merge(resource) if isinstance(resource, Resource) else fallback
