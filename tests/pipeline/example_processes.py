@@ -89,12 +89,13 @@ def run_script(
     timeout_s: float = 120.0,
     warnings: Sequence[str] = ("-W", "error"),
 ) -> str:
-    """Run a Python file to its end and return what it printed."""
+    """Run a Python file to its end and return what it printed; it must not have complained about anything."""
     done = subprocess.run(
         [sys.executable, *warnings, str(script), *arguments],
         env=env, capture_output=True, text=True, timeout=timeout_s, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{script.name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.stderr == "", f"{script.name} ended well, but said:\n{done.stderr}"
     return done.stdout
 
 

@@ -63,6 +63,12 @@ class CuttableAdapter(HTTPAdapter):
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
+    def close(self) -> None:
+        """Close the connections; at exit, urllib3's pools no longer do it themselves."""
+        for connection in list(self._open):
+            connection.close()
+        super().close()
+
     @contextmanager
     def within(self, seconds: float) -> Generator[None]:
         """Cut what the block does if it takes longer than this.
