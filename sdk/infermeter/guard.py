@@ -9,7 +9,13 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
+from infermeter.catalog import OVERFLOW
 from infermeter.cells import SumCell
+
+MAX_KINDS = 100
+"""Pairs of place and reason that are counted and logged apart; applications may make exception classes without end."""
+MAX_LENGTH = 128
+"""Characters of a class name that are kept."""
 
 _drops: dict[tuple[str, str], SumCell] = {}
 _logged: dict[tuple[str, str], None] = {}
@@ -19,12 +25,23 @@ on_swallowed: Callable[[str, Exception], None] | None = None
 """Seam for tests: sees every error that was kept from the host."""
 
 
-def drop(where: str, reason: str) -> None:
-    """Count a measurement that could not be recorded as given; both words come from our code, never from data."""
+def drop(where: str, reason: str) -> str:
+    """Count a measurement that could not be recorded as given.
+
+    Args:
+        where: A place in our code.
+        reason: A word of our code, or the class of an exception: past ``MAX_KINDS`` that is ``other``.
+
+    Returns:
+        The reason it was counted under.
+    """
     cell = _drops.get((where, reason))
     if cell is None:
+        if len(_drops) >= MAX_KINDS:
+            reason = OVERFLOW
         cell = _drops.setdefault((where, reason), SumCell())
     cell.add()
+    return reason
 
 
 def drops() -> dict[tuple[str, str], SumCell]:
@@ -34,10 +51,10 @@ def drops() -> dict[tuple[str, str], SumCell]:
 
 def swallow(where: str, error: Exception) -> None:
     """Count an error of ours and log the first of its kind."""
-    drop(where, type(error).__name__)
+    kind = drop(where, type(error).__name__[:MAX_LENGTH])
     if on_swallowed is not None:
         on_swallowed(where, error)
-    log_once(where, type(error).__name__, "infermeter could not record (%s): %r", where, error)
+    log_once(where, kind, "infermeter could not record (%s): %r", where, error)
 
 
 def log_once(where: str, kind: str, message: str, *args: object) -> None:

@@ -24,7 +24,7 @@ def label_value(value: object) -> str:
     """
     if value is None:
         return ""
-    text = value if type(value) is str else str(value)
+    text = value if type(value) is str else str.__str__(str(value))  # a subclass becomes a plain one
     if len(text) > MAX_LENGTH:
         text = text[:MAX_LENGTH]
     # One lone surrogate would make the encoder refuse the whole export.
