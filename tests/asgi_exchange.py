@@ -6,7 +6,8 @@ Knows ASGI; knows nothing of what is under test.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import AsyncGenerator, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -72,3 +73,19 @@ class Exchange:
     @property
     def body(self) -> bytes:
         return b"".join(m.get("body", b"") for m in self.sent if m["type"] == "http.response.body")
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncGenerator[dict[str, Any], None]:
+    """Start an application and stop it after the block, as a server does; gives the state that requests get."""
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    heard: asyncio.Queue[Message] = asyncio.Queue()
+    state: dict[str, Any] = {}
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
+    running = asyncio.create_task(app(scope, inbox.get, heard.put))
+    await inbox.put({"type": "lifespan.startup"})
+    assert (await heard.get())["type"] == "lifespan.startup.complete"
+    yield state
+    await inbox.put({"type": "lifespan.shutdown"})
+    assert (await heard.get())["type"] == "lifespan.shutdown.complete"
+    await running

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from typing import Any
 
 from infermeter import clock, guard, models, requests_seen, runtime
-from infermeter.cells import CANCELLED, ERROR, IN_FLIGHT, REJECTED, SUCCESS, TIMEOUT, ModelCell, StatusIndex
+from infermeter.cells import CANCELLED, ERROR, IN_FLIGHT, REJECTED, SUCCESS, TIMEOUT, ModelCell, Shard, StatusIndex
 from infermeter.labels import label_value
 from infermeter.outcomes import FAILURES, status_of
 
@@ -60,17 +60,20 @@ class Target:
         self._cell: ModelCell | None = None
 
     def known_cell(self, scope: Scope) -> ModelCell | None:
-        """Return where a request will be counted if that is certain before the answer, else None."""
-        if self._parameters is None:
-            return self._own_cell()
-        return self._cells.get(self._named(scope, self._parameters)) if self._epoch is runtime.epoch else None
+        """Return where a request will be counted if it ends well, or None if that is not certain before it does."""
+        if self._epoch is runtime.epoch:
+            if self._parameters is not None:
+                return self._cells.get(self._named(scope, self._parameters))
+            if self._cell is not None:
+                return self._cell
+        return self._look_up(self._own) if self._parameters is None else None
 
     def cell(self, scope: Scope, http_status: int | None) -> ModelCell | None:
         """Return where an answered request is counted; None if it is not an inference."""
         if http_status == 405 or (http_status == 404 and not self.is_declared):
             return None
         if self._parameters is None:
-            return self._own_cell()
+            return self.known_cell(scope)
         pair = self._named(scope, self._parameters)
         if http_status in (404, 422):
             pair = self._own
@@ -79,15 +82,16 @@ class Target:
         cell = self._cells.get(pair) if self._epoch is runtime.epoch else None
         return cell or self._look_up(pair)
 
-    def _own_cell(self) -> ModelCell | None:
-        cell = self._cell
-        return cell if cell is not None and self._epoch is runtime.epoch else self._look_up(self._own)
-
     def _named(self, scope: Scope, parameters: tuple[str, str]) -> tuple[str, str]:
         """Return model and version as the path names them."""
         given: Mapping[str, object] = scope.get("path_params") or {}
-        model, version = parameters
-        return label_value(given.get(model)) or self._own[0], label_value(given.get(version)) or self._own[1]
+        by_model, by_version = parameters
+        model, version = self._own
+        if by_model in given:
+            model = label_value(given[by_model]) or model
+        if by_version in given:
+            version = label_value(given[by_version]) or version
+        return model, version
 
     def _is_known(self, pair: tuple[str, str]) -> bool:
         return pair in self._cells or any(declared[:2] == pair for declared in models.declarations())
@@ -155,9 +159,11 @@ class InferenceMiddleware:
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
-            request.end(error)
+            if not request.ended:
+                request.end(error)
             raise
-        request.end()
+        if not request.ended:
+            request.end()
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Begin to export when the application has started; export once more before the server hears it has stopped.
@@ -181,31 +187,27 @@ class InferenceMiddleware:
 
 
 class _Request:
-    """One request from its arrival to the last chunk of its answer; stands between server and application."""
+    """One request from its arrival to the last chunk of its answer; stands between server and application.
 
-    __slots__ = (
-        "_cell",
-        "_complete",
-        "_ended",
-        "_gone",
-        "_note",
-        "_outer",
-        "_receive",
-        "_scope",
-        "_send",
-        "_started_s",
-        "_status",
-        "_target",
-        "_target_of",
-    )
+    Its attributes start as those of the class: most requests never set most of them.
+    """
+
+    _target: Target | None = None
+    _cell: ModelCell | None = None  # where it counts as in flight
+    _shard: Shard  # of that cell; a request lives on one event loop, so on one thread
+    _status: int = 0  # of the answer, 0 before it begins
+    _outer: requests_seen.Note | None = None
+    _complete = _gone = False
+    ended = False
 
     def __init__(self, target_of: TargetOf, scope: Scope, receive: Receive, send: Send) -> None:
-        self._target_of, self._scope, self._receive, self._send = target_of, scope, receive, send
-        self._target: Target | None = None
-        self._cell: ModelCell | None = None  # where it counts as in flight
-        self._status: int | None = None
-        self._complete = self._ended = self._gone = False
-        self._outer: requests_seen.Note | None = scope.get(_NOTE)
+        self._target_of = target_of
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        if _NOTE in scope:
+            self._outer = scope[_NOTE]
+        # Not this object itself: with the scope it would make a cycle, and each request wait for the collector.
         self._note = scope[_NOTE] = requests_seen.open_note()
         self._started_s = clock.monotonic_s()
 
@@ -215,37 +217,46 @@ class _Request:
             self._look()
         message = await self._receive()
         # Once the last chunk is on its way, servers say the same to mean that all is well.
-        if not self._complete and message.get("type") == "http.disconnect":
+        if message["type"] == "http.disconnect" and not self._complete:
             self._gone = True
         return message
 
     async def send(self, message: Message) -> None:
         """Hand a message to the server; the last chunk ends the request."""
-        kind = message.get("type")
+        kind = message["type"]
         if kind == "http.response.start":
-            self._status = message.get("status")
+            self._status = message["status"]
             if self._target is None:
                 self._look()
-        elif kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body")):
+        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
             self._complete = True
             if self._outer is not None:
                 self._claim()
+            try:
+                await self._send(message)
+            except OSError:  # how servers say that the client has left
+                self._gone = True
+                raise
+            if not self.ended:
+                self.end()
+            return
         try:
             await self._send(message)
-        except OSError:  # how servers say that the client has left
+        except OSError:  # as above
             self._gone = True
             raise
-        if self._complete:
-            self.end()
 
     def _look(self) -> None:
         """Learn what the request counts as, if routing is done, and count it as in flight if nobody else does."""
         try:
-            self._target = target = self._target_of(self._scope)
-            if target is not None and not target.handler_records and not self._note.recorded:
+            target = self._target_of(self._scope)
+            if target is None:
+                return
+            self._target = target
+            if not target.handler_records and not self._note.recorded:
                 cell = target.known_cell(self._scope)
                 if cell is not None:
-                    cell.enter()
+                    self._shard = cell.enter()
                     self._cell = cell
         except Exception as error:  # noqa: BLE001  the guard of the hot path, without the price of a context manager
             guard.swallow("asgi", error)
@@ -258,37 +269,51 @@ class _Request:
                 self._outer.recorded = True
 
     def end(self, error: BaseException | None = None) -> None:
-        """Count the request as ended, once."""
-        if self._ended:
-            return
-        self._ended = True
+        """Count the request as ended; called once."""
+        self.ended = True
         latency_s = clock.monotonic_s() - self._started_s
         try:
-            target = self._target or self._target_of(self._scope)
-            if target is None:
-                return
-            entered = self._cell
-            if self._note.recorded:
-                target.handler_records, cell = True, None
+            cell = self._cell
+            if (
+                cell is not None
+                and self._complete
+                and 0 < self._status < 400
+                and error is None
+                and not self._gone
+                and not self._note.recorded
+            ):  # the usual case, at once
+                cell.leave(self._shard, latency_s, SUCCESS)
                 if self._outer is not None:
                     self._outer.recorded = True
             else:
-                cell = target.cell(self._scope, self._status if error is None else None)
-            if cell is None or cell is not entered:
-                if entered is not None:
-                    # It may end on another thread than it began on: each thread writes its own shard only.
-                    entered.shards.mine()[IN_FLIGHT] -= 1
-                if cell is None:
-                    return
-                cell.enter()
-            status = self._outcome(error)
-            cell.leave(cell.shards.mine(), latency_s, status)
-            if self._outer is not None:
-                self._outer.recorded = True
-            if error is not None and status in FAILURES and not cell.errors.add(label_value(type(error).__name__)):
-                guard.drop("error_type", "error_type_limit")
+                self._end_otherwise(latency_s, error)
         except Exception as ours:  # noqa: BLE001  as above
             guard.swallow("asgi", ours)
+
+    def _end_otherwise(self, latency_s: float, error: BaseException | None) -> None:
+        """Find out who counts the request, and as what."""
+        target = self._target or self._target_of(self._scope)
+        if target is None:
+            return
+        entered = self._cell
+        if self._note.recorded:
+            target.handler_records, cell = True, None
+            if self._outer is not None:
+                self._outer.recorded = True
+        else:
+            cell = target.cell(self._scope, self._status if error is None else None)
+        if cell is None or cell is not entered:
+            if entered is not None:
+                self._shard[IN_FLIGHT] -= 1
+            if cell is None:
+                return
+            self._shard = cell.enter()
+        status = self._outcome(error)
+        cell.leave(self._shard, latency_s, status)
+        if self._outer is not None:
+            self._outer.recorded = True
+        if error is not None and status in FAILURES and not cell.errors.add(label_value(type(error).__name__)):
+            guard.drop("error_type", "error_type_limit")
 
     def _outcome(self, error: BaseException | None) -> StatusIndex:
         if self._gone:
@@ -296,7 +321,7 @@ class _Request:
         if error is not None:
             return status_of(error)
         code = self._status
-        if code is None or not self._complete:
+        if not code or not self._complete:
             return ERROR  # the application returned without an answer, or in the middle of one
         if code < 400:
             return SUCCESS

@@ -101,7 +101,7 @@ def _instrument(
         raise ConfigError(f"app must be a FastAPI application, got {app!r}")
     if app.middleware_stack is not None:
         raise ConfigError(
-            f"app must be instrumented before it starts: call instrument_app({app.title!r}) where the application is "
+            f"app must be instrumented before it starts: call instrument_app where the application {app.title!r} is "
             "made, not in its lifespan or in a request"
         )
     choice = _Routes(
@@ -155,12 +155,7 @@ def _checked_patterns(argument: str, value: Sequence[str]) -> tuple[str, ...]:
     return tuple(_PARAMETER.sub(r"{\1}", pattern) for pattern in value)
 
 
-class _Resolved(NamedTuple):
-    """Where a route leads."""
-
-    route: object  # kept alive: routes are remembered by identity
-    target: Target | None
-    places: tuple[tuple[re.Pattern[str], Target | None], ...]  # where it can be reached in more than one way
+_UNKNOWN = Target("unknown")
 
 
 class _Routes:
@@ -185,7 +180,9 @@ class _Routes:
     ) -> None:
         self._app, self._model, self._version = app, model, version
         self._chosen, self._excluded = chosen, excluded
-        self._resolved: dict[int, _Resolved] = {}
+        self._by_route: dict[int, Target | None] = {}  # of routes that can be reached in one way only
+        self._by_place: dict[int, list[tuple[re.Pattern[str], Target | None]]] = {}
+        self._kept: list[object] = []  # routes are remembered by identity, so they must stay alive
         self._targets: dict[str, Target | None] = {}
         name = model or os.environ.get(_MODEL_VARIABLE)
         if name:  # its zeros leave before its first request, so that a first failure is a rise from 0
@@ -194,21 +191,8 @@ class _Routes:
     def target_of(self, scope: Scope) -> Target | None:
         """Return what a request counts as; None while no route has taken it, or for no inference."""
         route: object = scope.get("route")
-        if route is None:
-            route = scope.get("endpoint")  # all that older versions of Starlette leave
-            if route is None:
-                return None
-        elif "fastapi" in scope:
-            # A route of an included router; the same route may be included in several places (FastAPI 0.137 and later).
-            included = scope["fastapi"].get("effective_route_context")
-            if included is not None and getattr(included, "original_route", None) is route:
-                route = included
-        resolved = self._resolved.get(id(route)) or self._resolve(route)
-        if not resolved.places:
-            return resolved.target
-        path = scope["path"]
-        fitting = [(len(p.pattern), target) for p, target in resolved.places if p.search(path)]
-        return max(fitting, key=lambda fit: fit[0])[1] if fitting else None
+        target = self._by_route.get(id(route), _UNKNOWN)
+        return target if target is not _UNKNOWN else self._find(scope, route)
 
     def check(self) -> None:
         """Say once if a route that was asked for does not exist."""
@@ -219,23 +203,34 @@ class _Routes:
                     "asgi", pattern, "instrument_app: routes=[%r] matches no route; there are: %s", pattern, templates
                 )
 
-    def _resolve(self, route: object) -> _Resolved:
-        """Find a route among those of the application; the slow path of its first request."""
-        if len(self._resolved) >= _REMEMBERED_ROUTES:
-            self._resolved = {}
-        original = getattr(route, "original_route", route)
-        path = getattr(route, "path_format", None)
-        templates = list(
-            dict.fromkeys(
-                place.template
-                for place in _places(self._app.routes)
-                if (place.route is original and path in (None, place.path)) or place.endpoint is route
-            )
+    def _find(self, scope: Scope, route: object) -> Target | None:
+        """Find a route among those of the application; the slow path of its first request, and of shared routes."""
+        if route is None:
+            route = scope.get("endpoint")  # all that older versions of Starlette leave
+            if route is None:
+                return None
+            if id(route) in self._by_route:
+                return self._by_route[id(route)]
+        places = self._by_place.get(id(route)) or self._remember(route)
+        if len(places) <= 1:
+            return places[0][1] if places else None
+        path = scope["path"]
+        fitting = [(len(p.pattern), target) for p, target in places if p.search(path)]
+        return max(fitting, key=lambda fit: fit[0])[1] if fitting else None
+
+    def _remember(self, route: object) -> list[tuple[re.Pattern[str], Target | None]]:
+        if len(self._kept) >= _REMEMBERED_ROUTES:
+            self._by_route, self._by_place, self._kept = {}, {}, []
+        templates = dict.fromkeys(
+            place.template for place in _places(self._app.routes) if place.route is route or place.endpoint is route
         )
-        targets = [(_ending_with(template), self._target(template)) for template in templates]
-        resolved = _Resolved(route, targets[0][1] if targets else None, tuple(targets) if len(targets) > 1 else ())
-        self._resolved[id(route)] = resolved
-        return resolved
+        places = [(_ending_with(template), self._target(template)) for template in templates]
+        self._kept.append(route)
+        if len(places) > 1:
+            self._by_place[id(route)] = places
+        else:
+            self._by_route[id(route)] = places[0][1] if places else None
+        return places
 
     def _target(self, template: str) -> Target | None:
         if template not in self._targets:
@@ -265,7 +260,6 @@ class _Place(NamedTuple):
     """One way to a route: its full template, and what a scope may know it by."""
 
     template: str
-    path: str  # its own part of the template, as it shows in the scope
     route: object
     endpoint: object
 
@@ -282,9 +276,9 @@ def _places(routes: Sequence[Any], prefix: str = "") -> Iterator[_Place]:
             if route.routes:
                 yield from _places(route.routes, mounted)
             else:
-                yield _Place(mounted or "/", path, route, route.app)
+                yield _Place(mounted or "/", route, route.app)
         else:
-            yield _Place(prefix + path, path, route, getattr(context, "endpoint", None))
+            yield _Place(prefix + path, route, getattr(context, "endpoint", None))
 
 
 def _flat(routes: Sequence[Any]) -> Iterator[Any]:

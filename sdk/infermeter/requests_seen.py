@@ -14,10 +14,7 @@ watching = False
 class Note:
     """What happened within one request. Threads that run a handler get a copied context, but share this object."""
 
-    __slots__ = ("recorded",)
-
-    def __init__(self) -> None:
-        self.recorded = False
+    recorded = False  # of the class until something is recorded, which spares most requests the writing of it
 
 
 _note: ContextVar[Note | None] = ContextVar("infermeter_request", default=None)

@@ -7,11 +7,11 @@ from fastapi import APIRouter, FastAPI, HTTPException, Response
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
+from tests.asgi_exchange import Exchange
 
 from infermeter import configure, runtime
 from infermeter.fastapi import instrument_app
 from infermeter.testing import CapturedMetrics
-from tests.asgi_exchange import Exchange
 
 REQUESTS = "model_inference_requests_total"
 
