@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING
 
 from infermeter import clock, guard
@@ -141,13 +142,14 @@ class Ticker:
         wake = self._wake
         # The first full interval is a random share of one: a fleet that starts together does not export together.
         due_s = clock.monotonic_s() + self._interval_s * random.random()  # noqa: S311  not about secrets
-        last_s = -MIN_GAP_S
+        last_s, asked_s = -MIN_GAP_S, inf
         while True:
             now_s = clock.monotonic_s()
             if self._soon:
-                due_s = min(due_s, max(now_s, last_s + MIN_GAP_S))
+                # Beside the schedule, whose phase stays: what is asked for at start comes to a whole fleet at once.
+                asked_s = min(asked_s, max(now_s, last_s + MIN_GAP_S))
                 self._soon = False
-            pause_s = max(due_s, self._not_before_s()) - now_s
+            pause_s = max(min(due_s, asked_s), self._not_before_s()) - now_s
             if not self._requests and pause_s > 0:
                 with suppress(Empty):
                     wake.get(timeout=pause_s)
@@ -156,7 +158,7 @@ class Ticker:
                 wake.get()
             requests = [self._requests.popleft() for _ in range(len(self._requests))]
             succeeded = self._guarded_export() if requests or not self._parked else False
-            last_s = clock.monotonic_s()
+            last_s, asked_s = clock.monotonic_s(), inf
             due_s = due_s + self._interval_s if now_s >= due_s else due_s
             if due_s < last_s:  # an export that outlasted the interval does not cause a burst
                 due_s = last_s + self._interval_s
