@@ -51,16 +51,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name when it is first used (PEP 562)."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'infermeter' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a checker that saw it would take any name for a public one
 
-    value = getattr(import_module(f"infermeter.{home}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first used (PEP 562)."""
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'infermeter' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"infermeter.{home}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

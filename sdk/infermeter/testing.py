@@ -7,7 +7,7 @@ Imports no OpenTelemetry by itself.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -42,7 +42,7 @@ class CapturedMetrics:
 
 
 @contextmanager
-def capture(*, strict: bool = True) -> Iterator[CapturedMetrics]:
+def capture(*, strict: bool = True) -> Generator[CapturedMetrics]:
     """Record for the length of a block and export nothing; afterwards nothing is configured.
 
     Args:
