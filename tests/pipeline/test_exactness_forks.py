@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def test_a_program_that_forks_in_the_middle_adds_up_to_what_its_callers_saw(
     live_stack: LiveStack, tmp_path: Path
 ) -> None:
     service = "exact-forks"
-    env = environment(live_stack, service, interval_s=0.5, PYTHONPATH=str(asset("examples")))
+    folders = os.pathsep.join(filter(None, [str(asset("examples")), os.environ.get("PYTHONPATH")]))
+    env = environment(live_stack, service, interval_s=0.5, PYTHONPATH=folders)
     run_script(Path(__file__).with_name("forking_program.py"), env, str(tmp_path), timeout_s=400, warnings=())
     logs = sorted(tmp_path.glob("*.json"))
     seen: Counter[tuple[str, ...]] = Counter()
