@@ -1,8 +1,8 @@
 """The one thread that exports: at its interval, when asked, and once more at the end.
 
 Everything that leaves the process leaves through here, so exports never overlap, and whoever asks for one waits on a
-queue with a bound, never on a lock that a fork or a signal handler could have left held: a ``SimpleQueue`` may be put to
-from a handler that interrupted a put, an ``Event`` may not. Knows nothing of what is exported.
+queue with a bound, never on a lock that a fork or a signal handler could have left held: a handler that interrupted a
+put may itself put to a ``SimpleQueue``, but not set an ``Event``. Knows nothing of what is exported.
 """
 
 from __future__ import annotations
@@ -103,12 +103,15 @@ class Ticker:
         """
         if self._stopped:
             return not last
-        if threading.current_thread() is self._thread:
-            return False  # asked from within an export, by a log handler for example: it would wait for itself
         from queue import Empty
 
         self._stopped |= last
         request = _Request(last=last)
+        if threading.current_thread() is self._thread:
+            # Asked from within an export, by a log handler for example: to wait would be to wait for itself.
+            if last:
+                self._requests.append(request)
+            return False
         if self._thread is None:
             try:
                 self._thread = threading.Thread(target=self._run, name="infermeter", daemon=True)

@@ -268,3 +268,33 @@ def test_a_child_without_our_use_sends_nothing(sink: OtlpSink) -> None:
 
     assert json.loads(ended.stdout) is True
     assert per_process(sink) == [1]
+
+
+@pytest.mark.parametrize("exporter", ["otlp", "console"])
+@pytest.mark.parametrize("answer", ["ok", "503", "nobody", "not TLS"])
+def test_exporting_imports_nothing_that_a_fork_could_catch_half_loaded(
+    exporter: str, answer: str, sink: OtlpSink
+) -> None:
+    # A child inherits the lock of a module that was being imported, and nobody to release it.
+    if answer == "503":
+        sink.refuse(503, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")
+    endpoints = {"nobody": "http://localhost:9", "not TLS": sink.endpoint.replace("http", "https")}
+    ended = run(
+        """
+        imported = []
+        def hook(event, args):
+            if event == "import" and threading.current_thread().name == "infermeter":
+                imported.append(args[0])
+        sys.addaudithook(hook)
+        infermeter.configure(export_interval_s=3600, export_timeout_s=0.2)
+        for _ in range(2):
+            fraud.record(0.1, confidence=2)
+            infermeter.force_flush()
+        infermeter.shutdown()
+        print(imported, file=sys.stderr)
+        """,
+        endpoint=endpoints.get(answer, sink.endpoint),
+        OTEL_METRICS_EXPORTER=exporter,
+    )
+
+    assert ended.stderr.splitlines()[-1] == "[]"

@@ -198,6 +198,19 @@ def test_asking_from_within_an_export_does_not_wait_for_itself(make: Callable[..
     assert time.perf_counter() - started_s < 2
 
 
+def test_ending_it_from_within_an_export_ends_it_after_that_export(
+    make: Callable[..., Ticker], exports: Exports
+) -> None:
+    ticker = make(interval_s=0.01)
+    exports.do = lambda: ticker.flush(60, last=True)
+    before = threading.active_count()
+    ticker.start()
+
+    until(lambda: exports.closed, "the closing")
+    until(lambda: threading.active_count() == before, "the thread to end")
+    assert ticker.flush(5) is True
+
+
 def test_a_fleet_that_starts_together_does_not_export_together(exports: Exports) -> None:
     interval_s = 0.5
     fleet: list[Exports] = [Exports() for _ in range(30)]

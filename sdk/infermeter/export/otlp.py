@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Imported by requests only when it sends. A process that forks at that moment leaves its child the module's lock and
+# nobody to release it: the child would wait for ever at its first export.
+import netrc as _netrc  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from email.utils import parsedate_to_datetime
 from typing import Any
 
