@@ -6,6 +6,7 @@ Wraps any exporter. What an exporter raises or logs stays here: counted, and log
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -74,6 +75,16 @@ def _listening() -> Generator[list[str]]:
         _exporting.said = None
 
 
+def _kind_of(trouble: Trouble | None, error: Exception | None, said: list[str]) -> str:
+    """Return a few words for a failure that stay the same while its cause does; empty if nothing tells."""
+    if trouble is not None and trouble.kind:
+        return trouble.kind
+    if error is not None:
+        return type(error).__name__
+    status = re.search(r"StatusCode\.(\w+)", said[-1]) if said else None  # the gRPC exporter tells it nowhere else
+    return f"gRPC {status[1]}" if status else ""
+
+
 class TrackedExporter(MetricExporter):
     """An exporter whose ends are known.
 
@@ -91,6 +102,7 @@ class TrackedExporter(MetricExporter):
         # in Prometheus is cumulative with explicit buckets.
         super().__init__()
         self._inner, self._deliveries, self._destination, self._trouble = inner, deliveries, destination, trouble
+        self._kind = "no reason given"
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
         """Export, count how it ended, and say of each kind of failure once what is wrong."""
@@ -111,7 +123,8 @@ class TrackedExporter(MetricExporter):
         if succeeded:
             guard.log_again("export")
         else:
-            kind = trouble.kind if trouble is not None and trouble.kind else type(error).__name__
+            # The gRPC exporter says the same thing only once a minute: silence means the kind it was.
+            kind = self._kind = _kind_of(trouble, error, said) or self._kind
             guard.log_once(
                 "export",
                 kind,
