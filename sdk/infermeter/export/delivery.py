@@ -123,7 +123,7 @@ class TrackedExporter(MetricExporter):
         if succeeded:
             guard.log_again("export")
         else:
-            # The gRPC exporter says the same thing only once a minute: silence means the kind it was.
+            # The gRPC exporter speaks once a minute: silence means the kind it was.
             kind = self._kind = _kind_of(trouble, error, said) or self._kind
             guard.log_once(
                 "export",
