@@ -57,7 +57,9 @@ def test_sigterm_with_nobody_listening_ends_within_the_bound() -> None:
 
 
 def test_sigint_delivers_as_an_ordinary_end(sink: OtlpSink) -> None:
-    with started(LOOP, endpoint=sink.endpoint) as process:
+    # A process started in the background inherits an ignored SIGINT.
+    program = "signal.signal(signal.SIGINT, signal.default_int_handler)\n" + LOOP
+    with started(program, endpoint=sink.endpoint) as process:
         process.send_signal(signal.SIGINT)
         process.wait(30)
 
