@@ -23,7 +23,7 @@ def render() -> str:
             "Written by `sdk/write_metrics_md.py` from `sdk/infermeter/catalog.py`; edit the catalogue, not this page.",
             "",
             "Names are spelled as Prometheus shows them. Besides the labels below, each series carries `job`",
-            "(`service.name`), `instance` (`service.instance.id`) and, where known, `namespace`, `pod` and `host_name`.",
+            "(`service.name`), `instance` (`service.instance.id`) and, where known, `namespace`, `pod`, `host_name`.",
             "",
             f"`status` is one of {_listed(STATUSES)}; `outcome` one of {_listed(OUTCOMES)}.",
             "",

@@ -1,6 +1,6 @@
 """One HTTP exchange with an ASGI application, message by message, without a server.
 
-Knows ASGI; knows nothing of what is under test.
+Besides: small applications, and what was counted of them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
+
+from infermeter.asgi import InferenceMiddleware, Target
+from infermeter.testing import CapturedMetrics
 
 Message = MutableMapping[str, Any]
 
@@ -89,3 +92,36 @@ async def lifespan(app: Any) -> AsyncGenerator[dict[str, Any], None]:
     await inbox.put({"type": "lifespan.shutdown"})
     assert (await heard.get())["type"] == "lifespan.shutdown.complete"
     await running
+
+
+REQUESTS = "model_inference_requests_total"
+
+
+def start(status: int = 200) -> dict[str, object]:
+    return {"type": "http.response.start", "status": status, "headers": []}
+
+
+def chunk(more: bool = False) -> dict[str, object]:
+    return {"type": "http.response.body", "body": b"x", "more_body": more}
+
+
+def answering(status: int):
+    async def app(scope, receive, send):
+        await receive()
+        await send(start(status))
+        await send(chunk())
+
+    return app
+
+
+def measured(app, target: Target | None = None, **options) -> InferenceMiddleware:
+    chosen = target or Target("fraud", "3")
+    return InferenceMiddleware(app, target_of=lambda _: chosen, methods=("POST",), **options)
+
+
+def statuses(metrics: CapturedMetrics, model: str = "fraud") -> dict[str, float]:
+    return {p.labels["status"]: p.value for p in metrics.points(REQUESTS, model_name=model) if p.value}
+
+
+def models_of(metrics: CapturedMetrics) -> set[str]:
+    return {p.labels["model_name"] for p in metrics.points(REQUESTS)}

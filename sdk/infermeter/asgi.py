@@ -197,7 +197,7 @@ class _Request:
     _shard: Shard  # of that cell; a request lives on one event loop, so on one thread
     _status: int = 0  # of the answer, 0 before it begins
     _outer: requests_seen.Note | None = None
-    _complete = _gone = False
+    _complete = _gone = _received = False
     ended = False
 
     def __init__(self, target_of: TargetOf, scope: Scope, receive: Receive, send: Send) -> None:
@@ -211,40 +211,48 @@ class _Request:
         self._note = scope[_NOTE] = requests_seen.open_note()
         self._started_s = clock.monotonic_s()
 
-    async def receive(self) -> Message:
-        """Hand a message to the application; a handler that reads its body shows that routing is done."""
+    def receive(self) -> Awaitable[Message]:
+        """Give the application its next message; a handler that reads its body shows that routing is done.
+
+        The first one is the body, or its beginning, and handed on as it is: a coroutine of ours around it would cost
+        more than what is counted. Whoever reads on learns when the client leaves, and so do we.
+        """
+        if self._received:
+            return self._watched_receive()
+        self._received = True
         if self._target is None:
             self._look()
+        return self._receive()
+
+    async def _watched_receive(self) -> Message:
         message = await self._receive()
         # Once the last chunk is on its way, servers say the same to mean that all is well.
         if message["type"] == "http.disconnect" and not self._complete:
             self._gone = True
         return message
 
-    async def send(self, message: Message) -> None:
-        """Hand a message to the server; the last chunk ends the request."""
+    def send(self, message: Message) -> Awaitable[None]:
+        """Give the server its next message; the last chunk ends the request. The head of an answer goes on as it is."""
+        if message["type"] != "http.response.start":
+            return self._watched_send(message)
+        self._status = message["status"]
+        if self._target is None:
+            self._look()
+        return self._send(message)
+
+    async def _watched_send(self, message: Message) -> None:
         kind = message["type"]
-        if kind == "http.response.start":
-            self._status = message["status"]
-            if self._target is None:
-                self._look()
-        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
+        if (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
             self._complete = True
             if self._outer is not None:
                 self._claim()
-            try:
-                await self._send(message)
-            except OSError:  # how servers say that the client has left
-                self._gone = True
-                raise
-            if not self.ended:
-                self.end()
-            return
         try:
             await self._send(message)
-        except OSError:  # as above
+        except OSError:  # how servers say that the client has left
             self._gone = True
             raise
+        if self._complete and not self.ended:
+            self.end()
 
     def _look(self) -> None:
         """Learn what the request counts as, if routing is done, and count it as in flight if nobody else does."""

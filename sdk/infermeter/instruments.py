@@ -104,7 +104,12 @@ class InstrumentRegistry(Registry):
         for (model, version), slot in self._models.items():
             old, plain = slot.cell, self._new_cell(model, version)
             # Calls that were under way at the fork hold the old cell.
-            old.leave, old.succeed, old.confidence, old.record = plain.leave, plain.succeed, plain.confidence, plain.record
+            old.leave, old.succeed, old.confidence, old.record = (
+                plain.leave,
+                plain.succeed,
+                plain.confidence,
+                plain.record,
+            )
             old.classes, old.errors = plain.classes, plain.errors
             old.reset_in_child()
             slot.cell = plain

@@ -61,6 +61,7 @@ class Ticker:
     def reset_in_child(self) -> None:
         """Forget the inherited thread; nothing of it is touched."""
         from queue import SimpleQueue
+
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._requests: deque[_Request] = deque()
         self._thread = None

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
-from infermeter.fastapi import instrument_app
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -19,6 +18,7 @@ from pydantic import BaseModel
 from tests.benchmarks.timing import Measured
 
 import infermeter
+from infermeter.fastapi import instrument_app
 
 BARE = "bare FastAPI"
 OURS = "infermeter.fastapi.instrument_app"

@@ -17,8 +17,8 @@ SOURCE_SUFFIXES = (".py", ".js", ".ts", ".go", ".c", ".css", ".html")
 
 
 def _tracked_files() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    assert listed.returncode == 0, f"this check asks git which files are ours: {listed.stderr}"
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
 
 

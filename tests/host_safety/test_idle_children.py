@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from infermeter import Telemetry, instrument_inference, shutdown
-
 from tests.otlp_sink import OtlpSink
+
+from infermeter import Telemetry, instrument_inference, shutdown
 
 
 def _exit_code_of_child(work: Callable[[], None]) -> int:
