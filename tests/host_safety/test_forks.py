@@ -194,6 +194,24 @@ def test_a_fork_within_a_call_leaves_the_call_to_the_parent(form: str, recorder:
     assert [r.value("model_inference_in_flight", model_name="fraud") for r in sink.latest().values()] == [0, 0]
 
 
+def test_a_child_drops_what_was_counted_before_a_models_bounds_changed(sink: OtlpSink) -> None:
+    ended = run(
+        """
+        infermeter.configure(export_interval_s=3600)
+        fraud.record(0.1, confidence=0.5)
+        infermeter.register_model("fraud", version="3", sla_s=0.123)
+        child = os.fork()
+        fraud.record(0.1, confidence=0.5)
+        if child: os.waitpid(child, 0)
+        """,
+        endpoint=sink.endpoint,
+    )
+
+    assert "Traceback" not in ended.stderr
+    assert per_process(sink) == [1, 2]
+    assert sorted(r.value("model_prediction_confidence") or 0 for r in sink.latest().values()) == [1, 2]
+
+
 def test_forking_before_configure_gives_each_its_own_life(sink: OtlpSink) -> None:
     ended = run(
         """

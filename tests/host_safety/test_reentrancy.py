@@ -225,3 +225,44 @@ def test_recording_in_a_signal_handler_loses_nothing(sink: OtlpSink) -> None:
     assert sink.total("model_feature_values_total", model_name="fraud") == expected
     assert sink.total("infermeter_dropped_total", where="confidence", reason="not_finite") == expected
     assert sink.total("model_inference_in_flight", model_name="fraud") == 0
+
+
+def test_a_signal_within_any_recording_loses_neither(sink: OtlpSink) -> None:
+    # Little else happens in this loop, so that most signals arrive between two steps of the recording itself.
+    ended = run(
+        """
+        infermeter.configure(export_interval_s=3600)
+        answer = {"confidence": 0.5, "label": "legit"}
+        predict = fraud(lambda: answer)
+        broken = fraud(lambda: 1 / 0)
+        def record():
+            predict()
+            fraud.record(0.1, confidence=0.5)
+            try: broken()
+            except ZeroDivisionError: pass
+        handled = calls = 0
+        def on_alarm(*_):
+            global handled
+            record()
+            handled += 1
+            signal.setitimer(signal.ITIMER_REAL, 0.00002 + handled % 17 * 0.000001)
+        signal.signal(signal.SIGALRM, on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
+        while handled < 15000:
+            record(); record(); record(); record(); record(); record(); record(); record()
+            calls += 8
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        expected = calls + handled
+        print(infermeter.shutdown(20), expected)
+        """,
+        endpoint=sink.endpoint,
+    )
+
+    assert ended.stdout.startswith("True "), ended.stderr
+    expected = int(ended.stdout.split()[1])
+    assert sink.total(REQUESTS, status="success") == 2 * expected
+    assert sink.total("model_inference_exceptions_total") == expected
+    assert sink.total("model_inference_latency_seconds") == 3 * expected
+    assert sink.total("model_prediction_confidence") == 2 * expected
+    assert sink.total("model_feature_values_total", bin="legit") == expected

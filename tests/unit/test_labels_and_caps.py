@@ -84,6 +84,18 @@ def test_a_declared_model_keeps_its_place_after_an_explosion(caplog: pytest.LogC
     assert "INFERMETER_SERIES_LIMIT" in lines[0]
 
 
+def test_declared_models_take_no_place_from_others() -> None:
+    for i in range(30):
+        infermeter.register_model(f"declared-{i}")
+    with capture() as captured:
+        infermeter.configure(exporter="none", series_limit=50, handle_sigterm=False)
+        for i in range(10):  # a model may take a label set for each of five statuses
+            infermeter.instrument_inference(f"new-{i}").record(0.1)
+
+        assert captured.value(REQUESTS, model_name="other") == 0
+        assert captured.value("infermeter_dropped_total") == 0
+
+
 def test_a_model_really_called_other_is_one_model_among_all() -> None:
     with capture() as captured:
         infermeter.instrument_inference("other", version="other").record(0.1)
