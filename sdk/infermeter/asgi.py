@@ -40,7 +40,7 @@ class Target:
         is_declared: The service named model and version itself, so even a 404 counts, as rejected.
     """
 
-    __slots__ = ("_cell", "_cells", "_epoch", "_own", "_parameters", "handler_records", "is_declared")
+    __slots__ = ("_cell", "_cells", "_epoch", "_parameters", "handler_records", "is_declared", "own")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Target:
         version_parameter: str = "",
         is_declared: bool = False,
     ) -> None:
-        self._own = (label_value(model), label_value(version))
+        self.own = (label_value(model), label_value(version))
         self._parameters = (model_parameter, version_parameter) if model_parameter or version_parameter else None
         self.is_declared = is_declared
         self.handler_records = False
@@ -66,7 +66,7 @@ class Target:
                 return self._cells.get(self._named(scope, self._parameters))
             if self._cell is not None:
                 return self._cell
-        return self._look_up(self._own) if self._parameters is None else None
+        return self._look_up(self.own) if self._parameters is None else None
 
     def cell(self, scope: Scope, http_status: int | None) -> ModelCell | None:
         """Return where an answered request is counted; None if it is not an inference."""
@@ -76,9 +76,9 @@ class Target:
             return self.known_cell(scope)
         pair = self._named(scope, self._parameters)
         if http_status in (404, 422):
-            pair = self._own
+            pair = self.own
         elif http_status is not None and 400 <= http_status <= 499 and not self._is_known(pair):
-            pair = self._own  # turned away, perhaps before anybody looked at the name: it must not become a label
+            pair = self.own  # turned away, perhaps before anybody looked at the name: it must not become a label
         cell = self._cells.get(pair) if self._epoch is runtime.epoch else None
         return cell or self._look_up(pair)
 
@@ -86,7 +86,7 @@ class Target:
         """Return model and version as the path names them."""
         given: Mapping[str, object] = scope.get("path_params") or {}
         by_model, by_version = parameters
-        model, version = self._own
+        model, version = self.own
         if by_model in given:
             model = label_value(given[by_model]) or model
         if by_version in given:

@@ -185,8 +185,9 @@ class _Routes:
         self._kept: list[object] = []  # routes are remembered by identity, so they must stay alive
         self._targets: dict[str, Target | None] = {}
         name = model or os.environ.get(_MODEL_VARIABLE)
-        if name:  # its zeros leave before its first request, so that a first failure is a rise from 0
-            models.declare(name, version if version is not None else os.environ.get(_VERSION_VARIABLE))
+        number = version if version is not None else os.environ.get(_VERSION_VARIABLE)
+        if name and number is not None:  # its zeros leave before its first request: a first failure is a rise from 0
+            models.declare(name, number)
 
     def target_of(self, scope: Scope) -> Target | None:
         """Return what a request counts as; None while no route has taken it, or for no inference."""
@@ -195,8 +196,15 @@ class _Routes:
         return target if target is not _UNKNOWN else self._find(scope, route)
 
     def check(self) -> None:
-        """Say once if a route that was asked for does not exist."""
+        """Declare models that no path names, once all routes are known, and say once if a chosen route is missing.
+
+        A model without a version is not declared before: some path may yet name the version.
+        """
         templates = [place.template for place in _places(self._app.routes)]
+        for template in templates:
+            target = self._target(template)
+            if target is not None and target.is_declared:
+                models.declare(*target.own)
         for pattern in self._chosen or ():
             if not any(fnmatchcase(template, pattern) for template in templates):
                 guard.log_once(

@@ -196,10 +196,11 @@ async def test_a_stream_that_breaks_is_an_error_and_the_exception_passes(metrics
     async def predict() -> StreamingResponse:
         return StreamingResponse(breaking())
 
-    with pytest.raises(ArithmeticError) as caught:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  older versions of Starlette put it into a group
         await Exchange().with_(service(predict))
 
-    assert caught.value is raised
+    (left,) = getattr(caught.value, "exceptions", (caught.value,))
+    assert left is raised
     assert statuses(metrics) == {"error": 1}
 
 

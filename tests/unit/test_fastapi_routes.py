@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Response
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
-from tests.asgi_exchange import Exchange
+from tests.asgi_exchange import Exchange, lifespan
 
 from infermeter import configure, runtime
 from infermeter.fastapi import instrument_app
@@ -110,6 +110,27 @@ async def test_a_named_model_shows_zeros_before_its_first_request(captured_metri
 
     zeros = {p.labels["status"]: p.value for p in captured_metrics.points(REQUESTS, model_name="fraud")}
     assert zeros == {"success": 0, "error": 0}
+
+
+async def test_a_model_without_version_shows_zeros_once_the_service_has_started(captured_metrics):
+    async with lifespan(service(model="fraud")):
+        zeros = {p.labels["status"]: p.value for p in captured_metrics.points(REQUESTS, model_name="fraud")}
+
+    assert zeros == {"success": 0, "error": 0}
+
+
+async def test_a_version_in_the_path_leaves_no_model_without_version(captured_metrics):
+    app = FastAPI()
+
+    @app.post("/predict/{model_version}")
+    async def predict(model_version: str) -> str:
+        return model_version
+
+    instrument_app(app, model="fraud")
+    async with lifespan(app):
+        await Exchange("/predict/3").with_(app)
+
+    assert {p.labels["model_version"] for p in captured_metrics.points(REQUESTS)} == {"3"}
 
 
 @pytest.mark.parametrize("template", ["/{model}/v/{version}", "/{model_name}/v/{model_version}"])
