@@ -122,6 +122,9 @@ def test_a_failed_build_names_its_log_shows_its_end_and_leaves_no_binary(cache: 
 def test_an_interrupted_build_leaves_no_compiler_and_no_half_built_binary(cache: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
+        # A process started in the background inherits an ignored SIGINT.
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from infermeter.cli.stack.build import build\n"
         "from infermeter.cli.stack.go_toolchain import Go\n"
