@@ -24,7 +24,7 @@ class Exchange:
         path: str = "/predict",
         *,
         method: str = "POST",
-        body: bytes = b"{}",
+        body: bytes | None = b"{}",
         root_path: str = "",
         on_send: Callable[[Message], None] = lambda _: None,
     ) -> None:
@@ -44,7 +44,8 @@ class Exchange:
             "state": {},
         }
         self.sent: list[Message] = []
-        self._requests: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        whole = {"type": "http.request", "body": body, "more_body": False}
+        self._requests: list[Message] = [] if body is None else [whole]
         self._over = asyncio.Event()
         self._on_send = on_send
 

@@ -327,15 +327,27 @@ class _Request:
         if self._gone:
             return CANCELLED
         if error is not None:
-            return status_of(error)
+            return CANCELLED if isinstance(error, OSError) and _passed(error, self._send) else status_of(error)
         code = self._status
         if not code or not self._complete:
-            return ERROR  # the application returned without an answer, or in the middle of one
+            # No whole answer and no word: frameworks do that when their first look told them that the client has left.
+            return CANCELLED if self._received else ERROR
         if code < 400:
             return SUCCESS
         if code < 500:
             return CANCELLED if code == 499 else REJECTED
         return TIMEOUT if code == 504 else ERROR
+
+
+def _passed(error: BaseException, send: Send) -> bool:
+    """Return whether an exception came out of the server's ``send``; an ``OSError`` then means that the client left."""
+    code = getattr(getattr(send, "__func__", send), "__code__", None)
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code is code:
+            return True
+        step = step.tb_next
+    return False
 
 
 async def _flush() -> None:
