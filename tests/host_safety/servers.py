@@ -85,7 +85,7 @@ def serving(
             process = subprocess.Popen(
                 [part.format(socket=place) for part in command],
                 cwd=folder,
-                env=environment(**settings),
+                env=environment(HOME=short, **settings),  # where newer gunicorns put a socket of their own
                 stdout=output,
                 stderr=output,
                 start_new_session=True,

@@ -18,7 +18,7 @@ REQUESTS = "model_inference_requests_total"
 UVICORN = (PYTHON, "-m", "uvicorn", "service:app", "--uds", "{socket}", "--log-level", "warning", "--app-dir", ".")
 GUNICORN = (
     *(PYTHON, "-m", "gunicorn", "service:app", "--bind", "unix:{socket}", "--workers", "2", "--chdir", "."),
-    *("--worker-class", "uvicorn.workers.UvicornWorker", "--no-control-socket"),
+    *("--worker-class", "uvicorn.workers.UvicornWorker"),
 )
 RUN = (PYTHON, "-m", "infermeter.cli", "run", "--")
 
