@@ -197,7 +197,7 @@ class _Request:
     _shard: Shard  # of that cell; a request lives on one event loop, so on one thread
     _status: int = 0  # of the answer, 0 before it begins
     _outer: requests_seen.Note | None = None
-    _complete = _gone = _received = False
+    _complete = _gone = False
     ended = False
 
     def __init__(self, target_of: TargetOf, scope: Scope, receive: Receive, send: Send) -> None:
@@ -211,20 +211,14 @@ class _Request:
         self._note = scope[_NOTE] = requests_seen.open_note()
         self._started_s = clock.monotonic_s()
 
-    def receive(self) -> Awaitable[Message]:
+    async def receive(self) -> Message:
         """Give the application its next message; a handler that reads its body shows that routing is done.
 
-        The first one is the body, or its beginning, and handed on as it is: a coroutine of ours around it would cost
-        more than what is counted. Whoever reads on learns when the client leaves, and so do we.
+        Each one is looked at, the first one too: a client that had left by then is told from an application that read
+        its body and never answered.
         """
-        if self._received:
-            return self._watched_receive()
-        self._received = True
         if self._target is None:
             self._look()
-        return self._receive()
-
-    async def _watched_receive(self) -> Message:
         message = await self._receive()
         # Once the last chunk is on its way, servers say the same to mean that all is well.
         if message["type"] == "http.disconnect" and not self._complete:
@@ -330,8 +324,7 @@ class _Request:
             return CANCELLED if isinstance(error, OSError) and _passed(error, self._send) else status_of(error)
         code = self._status
         if not code or not self._complete:
-            # No whole answer and no word: frameworks do that when their first look told them that the client has left.
-            return CANCELLED if self._received else ERROR
+            return ERROR  # the application returned without an answer, or in the middle of one
         if code < 400:
             return SUCCESS
         if code < 500:

@@ -172,10 +172,14 @@ async def test_an_application_that_returns_without_a_whole_answer_is_an_error(me
         await send(start())
         await send(chunk(more=True))
 
+    async def forgetful(scope, receive, send):
+        await receive()
+
     await Exchange().with_(measured(silent))
     await Exchange().with_(measured(broken_off))
+    await Exchange().with_(measured(forgetful))
 
-    assert statuses(metrics) == {"error": 2}
+    assert statuses(metrics) == {"error": 3}
 
 
 async def test_a_handler_that_records_is_not_counted_again(metrics):
