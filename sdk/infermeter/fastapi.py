@@ -222,8 +222,8 @@ class _Routes:
         places = self._by_place.get(id(route)) or self._remember(route)
         if len(places) <= 1:
             return places[0][1] if places else None
-        path = scope["path"]
-        fitting = [(len(p.pattern), target) for p, target in places if p.search(path)]
+        path: str = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
+        fitting = [(len(pattern.pattern), target) for pattern, target in places if pattern.fullmatch(path)]
         return max(fitting, key=lambda fit: fit[0])[1] if fitting else None
 
     def _remember(self, route: object) -> list[tuple[re.Pattern[str], Target | None]]:
@@ -232,7 +232,7 @@ class _Routes:
         templates = dict.fromkeys(
             place.template for place in _places(self._app.routes) if place.route is route or place.endpoint is route
         )
-        places = [(_ending_with(template), self._target(template)) for template in templates]
+        places = [(_pattern(template), self._target(template)) for template in templates]
         self._kept.append(route)
         if len(places) > 1:
             self._by_place[id(route)] = places
@@ -301,10 +301,9 @@ def _flat(routes: Sequence[Any]) -> Iterator[Any]:
                 yield getattr(context, "starlette_route", None) or context
 
 
-def _ending_with(template: str) -> re.Pattern[str]:
-    """Return what matches paths that end as the template does, below whatever a proxy has added."""
-    parts = re.split(r"{\w+(?::\w+)?}", template)
-    return re.compile(".+".join(re.escape(part) for part in parts) + r"\Z")
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return what matches the paths of a template, and perhaps a few more."""
+    return re.compile(".+".join(re.escape(part) for part in _PARAMETER.sub("{}", template).split("{}")))
 
 
 class _HttpTelemetry:

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests.host_safety.scripts import environment
 from tests.host_safety.servers import PYTHON, serving
+
+import infermeter
 
 pytest.importorskip("uvicorn")
 
@@ -200,7 +203,16 @@ def test_a_sitecustomize_that_was_there_before_still_runs(tmp_path):
 
 
 def test_a_python_without_infermeter_below_run_starts_as_ever():
-    done = run("--", sys.executable, "-S", "-c", "print('alone')", PYTHONPATH=environment()["PYTHONPATH"])
+    first = Path(infermeter.__file__).parent / "cli" / "autoload" / "sitecustomize.py"
+    program = f"import runpy; runpy.run_path({str(first)!r}); print('alone')"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**environment(), "PYTHONPATH": ""},
+        check=False,
+    )
 
     assert (done.stdout, done.stderr) == ("alone\n", "")
 

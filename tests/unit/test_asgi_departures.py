@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from tests.asgi_exchange import Exchange, answering, chunk, measured, start, statuses
@@ -69,6 +70,46 @@ async def test_a_server_that_refuses_an_answer_because_the_client_left_is_cancel
 
     assert statuses(metrics) == {"cancelled": 1}
     assert metrics.points(EXCEPTIONS) == []
+
+
+async def test_an_application_that_makes_nothing_of_a_refused_chunk_is_cancelled(metrics):
+    async def app(scope, receive, send):
+        with suppress(OSError):
+            await answering(200)(scope, receive, send)
+
+    def refuse(message):
+        if message["type"] == "http.response.body":
+            raise OSError("client has left")
+
+    await Exchange(on_send=refuse).with_(measured(app))
+
+    assert statuses(metrics) == {"cancelled": 1}
+
+
+async def test_a_disconnect_while_the_last_chunk_is_on_its_way_is_no_departure(metrics):
+    heard = asyncio.Event()
+
+    class SlowServer(Exchange):
+        async def send(self, message):
+            await super().send(message)
+            if message["type"] == "http.response.body":
+                await heard.wait()
+
+    async def app(scope, receive, send):
+        await receive()
+
+        async def listen():
+            assert (await receive())["type"] == "http.disconnect"
+            heard.set()
+
+        listener = asyncio.create_task(listen())
+        await send(start())
+        await send(chunk())
+        await listener
+
+    await SlowServer().with_(measured(app))
+
+    assert statuses(metrics) == {"success": 1}
 
 
 async def test_an_operating_system_error_of_the_application_is_an_error(metrics):

@@ -68,6 +68,14 @@ async def test_a_model_that_has_been_served_owns_its_rejections(by_path):
     assert statuses(by_path, "fraud") == {"success": 1, "rejected": 1}
 
 
+async def test_a_request_that_is_not_valid_names_no_model_even_one_that_is_served(by_path):
+    await by_name(200, "fraud")
+    await by_name(422, "fraud")
+
+    assert statuses(by_path, "fraud") == {"success": 1}
+    assert statuses(by_path, "/predict/{model}") == {"rejected": 1}
+
+
 async def test_a_name_from_the_path_is_cut(by_path):
     await by_name(200, "x" * 100_000)
 

@@ -103,7 +103,7 @@ async def test_a_global_provider_of_the_application_does_not_count_a_second_time
     assert reader.get_metrics_data() is None, "FastAPI's own telemetry stepped aside"
 
 
-async def test_an_application_that_is_already_instrumented_is_left_alone(connect, sink):
+async def test_an_application_that_is_already_instrumented_is_left_alone(connect, sink, caplog):
     telemetry = connect()
     reader = InMemoryMetricReader()
     app = FastAPI()
@@ -115,6 +115,7 @@ async def test_an_application_that_is_already_instrumented_is_left_alone(connect
 
     assert http_points(sink) == {}
     assert reader.get_metrics_data() is not None
+    assert [record.getMessage() for record in caplog.records] == []
     assert sink.total(REQUESTS, model_name="fraud", status="success") == 1
 
 

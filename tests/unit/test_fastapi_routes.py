@@ -260,6 +260,27 @@ async def test_a_host_leaves_no_trace_in_the_template(captured_metrics):
     assert counted(captured_metrics) == {("/host", "", "success"): 1}
 
 
+@pytest.mark.parametrize("root_path", ["", "/proxy", "/v1"])
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [("/run", "/run"), ("/v1/run", "/v1/run"), ("/a/run", "/{tenant}/run"), ("/v1/a/run", "/v1/{tenant}/run")],
+)
+async def test_a_route_that_is_reached_in_several_ways_is_told_by_its_whole_path(
+    captured_metrics, root_path, path, template
+):
+    router, app, inner = APIRouter(), FastAPI(), FastAPI()
+    router.post("/run")(lambda: 1)
+    inner.include_router(router)
+    app.include_router(router)
+    app.include_router(router, prefix="/v1")
+    app.include_router(router, prefix="/v1/{tenant}")
+    app.mount("/{tenant}", inner)
+    instrument_app(app)
+
+    assert (await post(app, root_path + path, root_path=root_path)).status == 200
+    assert counted(captured_metrics) == {(template, "", "success"): 1}
+
+
 @pytest.mark.parametrize("path", ["/tenants/acme/nothing", "/starlette/nothing", "/v1/middle/leaf/a/b"])
 async def test_what_no_route_below_a_mount_takes_makes_no_series(captured_metrics, path):
     app = nested()
