@@ -96,6 +96,20 @@ def test_workers_that_are_replaced_lose_nothing(tmp_path, sink):
     assert counted(sink) == answered, server.log
 
 
+@pytest.mark.parametrize("server_command", [UVICORN, (*GUNICORN, "--preload")], ids=["uvicorn", "gunicorn-preload"])
+def test_http_metrics_of_every_process_arrive_once(tmp_path, sink, server_command):
+    if "gunicorn" in server_command:
+        pytest.importorskip("gunicorn")
+    application = INSTRUMENTED.replace("instrument_app(app)", "instrument_app(app, http=True)")
+    with serving(application, server_command, tmp_path, endpoint=sink.endpoint) as server:
+        for _ in range(40):
+            assert server.post("/predict/fraud") == 200
+        server.stop()
+
+    assert sink.total("http.server.request.duration", **{"http.route": "/predict/{model}"}) == 40, server.log
+    assert counted(sink) == 40, server.log
+
+
 def test_a_receiver_that_never_answers_delays_the_end_by_a_bounded_time_only(tmp_path, sink):
     sink.swallow()
     with serving(INSTRUMENTED, UVICORN, tmp_path, endpoint=sink.endpoint) as server:
