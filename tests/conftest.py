@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -48,7 +49,7 @@ def sink() -> Iterator[OtlpSink]:
 
 @pytest.fixture
 def connect(sink: OtlpSink) -> Iterator[Callable[..., Telemetry]]:
-    """Configure with the receiver as endpoint; shut down before the receiver closes."""
+    """Configure with the receiver as endpoint; every export has ended before the receiver closes."""
 
     def connect(**settings: object) -> Telemetry:
         return configure(**{"endpoint": sink.endpoint, "export_interval_s": 3600, **settings})
@@ -57,6 +58,15 @@ def connect(sink: OtlpSink) -> Iterator[Callable[..., Telemetry]]:
     sink.released.set()
     sink.accept()
     shutdown()
+    await_export_threads()
+
+
+def await_export_threads(timeout_s: float = 5.0) -> None:
+    """Let last exports end, also of configurations that are not live any more: a late failure would be logged into
+    the next test. One that waits for a host that never answers is left behind."""
+    for thread in threading.enumerate():
+        if thread.name == "infermeter":
+            thread.join(timeout_s)
 
 
 class FakeClock:
