@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.otlp_sink import OtlpSink
 
-from infermeter import Telemetry, clock, configure, guard, models, shutdown
+from infermeter import Telemetry, clock, configure, guard, models, runtime, shutdown
+from infermeter.inference import load
 
 Errors = list[tuple[str, Exception]]
 
@@ -21,16 +22,23 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
     for name in [name for name in os.environ if name.startswith(("OTEL_", "INFERMETER_"))]:
         monkeypatch.delenv(name)
     sigterm = signal.getsignal(signal.SIGTERM)
-    models.forget()
+    forget_declarations()
     guard.forget()
     errors: Errors = []
     monkeypatch.setattr(guard, "on_swallowed", lambda where, error: errors.append((where, error)))
     yield errors
     shutdown(timeout_s=0.0)
     signal.signal(signal.SIGTERM, sigterm)
-    models.forget()
+    forget_declarations()
     if "swallowed" not in request.fixturenames:
         assert errors == [], "errors were kept from the host; ask for the fixture `swallowed` if the test is about that"
+
+
+def forget_declarations() -> None:
+    """Forget what the code of a test has said about its models."""
+    models.forget()
+    load.forget()
+    runtime.forget_rooms()
 
 
 @pytest.fixture

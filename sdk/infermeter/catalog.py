@@ -23,6 +23,9 @@ class Metric(NamedTuple):
     labels: tuple[str, ...]
     bounds: tuple[float, ...] = ()
     internal: bool = False  # about the SDK itself rather than about the user's models
+    delta: bool = (
+        False  # pushed as what was added since the last push, because its processes are too short-lived to sum
+    )
 
 
 MODEL = ("model_name", "model_version")
@@ -38,6 +41,21 @@ OVERFLOW = "other"
 
 PREDICTION = "prediction"
 """The reserved feature whose bins are the predicted classes."""
+
+CONFIDENCE_FEATURE = "confidence"
+"""The reserved feature whose bins are those of the confidence histogram, numbered upwards from ``00``."""
+
+MISSING = "missing"
+"""The bin of values that are not there: None, NaN, NA, a key that a row does not have."""
+
+DISPATCH_REASONS = ("full", "timeout", "flush")
+"""Why a batch was handed to its model."""
+
+DIRECTIONS = ("input", "output")
+"""Which way tokens went."""
+
+RUN_STATUSES = ("success", "error")
+"""How a run of a pipeline can end."""
 
 LATENCY = Metric(
     "model_inference_latency_seconds",
@@ -97,6 +115,131 @@ FEATURE_VALUES = Metric(
     "Values seen per feature and bin; the feature prediction counts predicted classes",
     (*MODEL, "feature", "bin"),
 )
+REFERENCE_RATIO = Metric(
+    "model_feature_reference_ratio",
+    "gauge",
+    "",
+    "Share of a bin in the drift reference, (count + 0.5) / (samples + 0.5 * bins); the bins of a feature add up to 1",
+    (*MODEL, "feature", "bin"),
+)
+REFERENCE_SAMPLES = Metric(
+    "model_feature_reference_samples",
+    "gauge",
+    "{sample}",
+    "Values of a feature that the drift reference was built from",
+    (*MODEL, "feature"),
+)
+QUEUE_DEPTH = Metric(
+    "model_inference_queue_depth",
+    "gauge",
+    "{request}",
+    "Requests that wait for their model, for example to fill a batch",
+    MODEL,
+)
+QUEUE_TIME = Metric(
+    "model_inference_queue_time_seconds",
+    "histogram",
+    "s",
+    "Time a request waited for its model; a batcher records the oldest request of each batch",
+    MODEL,
+    LATENCY.bounds,
+)
+BATCH_SIZE = Metric(
+    "model_inference_batch_size",
+    "histogram",
+    "{input}",
+    "Inputs that one call of a model carried",
+    MODEL,
+    (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0),
+)
+BATCH_LIMIT = Metric(
+    "model_inference_batch_limit",
+    "gauge",
+    "{input}",
+    "Inputs that one call of a model may carry at most, as configured",
+    MODEL,
+)
+BATCHES = Metric(
+    "model_inference_batches_total",
+    "counter",
+    "{batch}",
+    "Batches handed to a model, by why: it was full, its time was up, or it was flushed",
+    (*MODEL, "reason"),
+)
+# Bounds of the two as in gen_ai.server.* of OpenTelemetry's semantic conventions.
+FIRST_TOKEN = Metric(
+    "model_time_to_first_token_seconds",
+    "histogram",
+    "s",
+    "Time from the start of a generation to its first token",
+    MODEL,
+    (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+PER_TOKEN = Metric(
+    "model_time_per_output_token_seconds",
+    "histogram",
+    "s",
+    "Mean time per output token after the first, one observation per generation",
+    MODEL,
+    (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5),
+)
+TOKENS = Metric(
+    "model_tokens_total",
+    "counter",
+    "{token}",
+    "Tokens that went into and came out of a model",
+    (*MODEL, "direction"),
+)
+PIPELINE_RUNS = Metric(
+    "pipeline_runs_total",
+    "counter",
+    "{run}",
+    "Runs of a pipeline that ended, by outcome",
+    ("pipeline", "status"),
+    delta=True,
+)
+PIPELINE_DURATION = Metric(
+    "pipeline_run_duration_seconds",
+    "gauge",
+    "s",
+    "Duration of the pipeline's last run",
+    ("pipeline",),
+)
+PIPELINE_LAST_SUCCESS = Metric(
+    "pipeline_last_success_timestamp_seconds",
+    "gauge",
+    "s",
+    "When the pipeline last succeeded, in seconds since 1970",
+    ("pipeline",),
+)
+PIPELINE_DATA_TIME = Metric(
+    "pipeline_data_timestamp_seconds",
+    "gauge",
+    "s",
+    "Event time of the newest record the pipeline has processed, in seconds since 1970",
+    ("pipeline",),
+)
+PIPELINE_INTERVAL = Metric(
+    "pipeline_expected_interval_seconds",
+    "gauge",
+    "s",
+    "Time within which the pipeline is expected to succeed again, as declared",
+    ("pipeline",),
+)
+PIPELINE_MAX_DATA_AGE = Metric(
+    "pipeline_max_data_age_seconds",
+    "gauge",
+    "s",
+    "Age of its newest data from which the pipeline's output is stale, as declared",
+    ("pipeline",),
+)
+PIPELINE_MAX_DURATION = Metric(
+    "pipeline_max_duration_seconds",
+    "gauge",
+    "s",
+    "Duration that a run of the pipeline should not exceed, as declared",
+    ("pipeline",),
+)
 DROPPED = Metric(
     "infermeter_dropped_total",
     "counter",
@@ -155,6 +298,23 @@ CATALOG: tuple[Metric, ...] = (
     SLA,
     INFO,
     FEATURE_VALUES,
+    REFERENCE_RATIO,
+    REFERENCE_SAMPLES,
+    QUEUE_DEPTH,
+    QUEUE_TIME,
+    BATCH_SIZE,
+    BATCH_LIMIT,
+    BATCHES,
+    FIRST_TOKEN,
+    PER_TOKEN,
+    TOKENS,
+    PIPELINE_RUNS,
+    PIPELINE_DURATION,
+    PIPELINE_LAST_SUCCESS,
+    PIPELINE_DATA_TIME,
+    PIPELINE_INTERVAL,
+    PIPELINE_MAX_DATA_AGE,
+    PIPELINE_MAX_DURATION,
     DROPPED,
     EXPORTS,
     EXPORT_DURATION,

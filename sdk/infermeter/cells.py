@@ -306,3 +306,30 @@ class SumCell:
         """Start from zero in a forked child."""
         self.start_ns = clock.unix_ns()
         self._shards.reset_in_child()
+
+
+class HistogramCell:
+    """One histogram label set: bucket counts and their sum.
+
+    Args:
+        bounds: Upper bounds of the buckets, ascending.
+        on_new: Called when a thread records here for the first time.
+    """
+
+    __slots__ = ("bounds", "observe", "shards", "start_ns")
+
+    def __init__(self, bounds: Sequence[float], on_new: Callable[[], None] = lambda: None) -> None:
+        self.bounds = tuple(bounds)
+        self.start_ns = clock.unix_ns()
+        width = len(self.bounds) + 2
+        self.shards: ThreadShards[Shard] = ThreadShards(lambda: [0] * width, _add_slots, on_new)
+        mine, edges = self.shards.mine, self.bounds
+
+        def observe(value: float) -> None:
+            """Count a value into its bucket; slot 0 is the sum."""
+            shard = mine()
+            i = 1 + bisect_left(edges, value)
+            shard[i] += 1
+            shard[0] += value
+
+        self.observe: Callable[[float], None] = observe

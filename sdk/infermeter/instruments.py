@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from infermeter import catalog
 from infermeter.cells import IN_FLIGHT, STATUS_SLOTS, SUCCESS, CountedValues, ModelCell, Shard, StatusIndex
 from infermeter.families import Family
-from infermeter.registry import ZERO_FROM_START, Registry
+from infermeter.registry import ZERO_FROM_START, Recorder, Registry
 from infermeter.version import __version__
 
 if TYPE_CHECKING:
@@ -49,15 +49,28 @@ class Instruments:
         text = ",".join(str(bound) for bound in bounds)
         return self._provider.get_meter("infermeter", __version__, attributes={"bounds": text})
 
-    def observe(self, metrics: Iterable[catalog.Metric], families: Callable[[], Iterable[Family]]) -> None:
+    def observe(
+        self,
+        metrics: Iterable[catalog.Metric],
+        families: Callable[[], Iterable[Family]],
+        meter: Meter | None = None,
+    ) -> None:
         """Make observable instruments that read state when a reader collects."""
+        meter = meter or self._meter
         for metric in metrics:
-            create = (
-                self._meter.create_observable_counter
-                if metric.kind == "counter"
-                else self._meter.create_observable_gauge
-            )
+            create = meter.create_observable_counter if metric.kind == "counter" else meter.create_observable_gauge
             create(metric.name, [_reading(metric, families)], metric.unit, metric.help)
+
+    def observe_beside(self, metric: catalog.Metric, families: Callable[[], Iterable[Family]]) -> None:
+        """Observe what rooms count under a name that calls record too: a meter holds one instrument of a name."""
+        self.observe(
+            [metric], families, self._provider.get_meter("infermeter", __version__, attributes={"of": "rooms"})
+        )
+
+
+def _is_observable(metric: catalog.Metric) -> bool:
+    """Return whether an observable instrument can show a metric: no histogram, and nothing that leaves as a delta."""
+    return metric.kind != "histogram" and not metric.delta and metric is not catalog.SDK_INFO
 
 
 def _reading(
@@ -89,10 +102,15 @@ class InstrumentRegistry(Registry):
         self._instruments = Instruments(provider)
         recorded = (catalog.LATENCY, catalog.REQUESTS, catalog.CONFIDENCE, catalog.EXCEPTIONS, catalog.FEATURE_VALUES)
         # infermeter_info is observable with every recorder: the pipeline makes it.
-        observed = [m for m in catalog.CATALOG if m not in recorded and m is not catalog.SDK_INFO]
+        observed = [m for m in catalog.CATALOG if m not in recorded and _is_observable(m)]
         self._instruments.observe(observed, state)
+        self._instruments.observe_beside(catalog.FEATURE_VALUES, state)
         for (model, version), slot in self._models.items():
             slot.cell = self._new_cell(model, version)
+
+    def recorder(self, metric: catalog.Metric) -> Recorder | None:
+        """Return what records a value of a histogram with its labels."""
+        return None if self._instruments is None else self._instruments.histogram(metric, metric.bounds).record
 
     def collect(self) -> list[Family]:
         """Return nothing: what is recorded is in the instruments."""

@@ -1,4 +1,4 @@
-"""What services have declared about their models: SLA, bounds, classes, framework.
+"""What services have declared about their models: SLA, bounds, classes, framework, drift reference.
 
 Declarations are made at import time, often before ``configure()``, so they outlive any configuration. Knows nothing of
 how they are recorded.
@@ -21,6 +21,7 @@ class Declaration(NamedTuple):
     latency_bounds_s: tuple[float, ...] | None = None
     classes: tuple[str, ...] = ()
     framework: str = ""
+    reference: str = ""
 
 
 _declared: dict[tuple[str, str], Declaration] = {}
@@ -38,6 +39,7 @@ def declare(
     latency_bounds_s: Sequence[float] | None = None,
     classes: Sequence[object] = (),
     framework: str | None = None,
+    reference: str | None = None,
 ) -> Declaration:
     """Remember what a service says of a model version; a later declaration adds to an earlier one.
 
@@ -56,6 +58,7 @@ def declare(
         checked_bounds(latency_bounds_s) if latency_bounds_s is not None else known.latency_bounds_s,
         tuple(dict.fromkeys((*known.classes, *(label_value(c) for c in classes)))),
         label_value(framework) if framework is not None else known.framework,
+        label_value(reference) if reference is not None else known.reference,
     )
     _declared[name, label] = declaration
     if on_declared is not None:

@@ -22,6 +22,10 @@ from infermeter.labels import Budget, LabelSets
 ZERO_FROM_START = ("success", "error")
 
 
+Recorder = Callable[[float, dict[str, str]], None]
+"""Records a value under labels, in an instrument."""
+
+
 class Slot:
     """Where one model version records: its cell, and the cells it had before its bounds changed."""
 
@@ -117,6 +121,10 @@ class Registry:
             slot.past = []
             slot.cell.reset_in_child()
 
+    def recorder(self, metric: catalog.Metric) -> Recorder | None:  # noqa: ARG002  other registries look at it
+        """Return what histograms of rooms record through; None where they count in cells."""
+        return None
+
     def collect(self) -> list[Family]:
         """Sum everything as it stands now: what was recorded, and what is a state."""
         readings = self._readings()
@@ -196,8 +204,14 @@ def _states(readings: list[_Reading]) -> list[Family]:
     for reading in readings:
         in_flight.append(Point(reading.labels, reading.start_ns, reading.sums[IN_FLIGHT]))
         model, version = reading.labels["model_name"], reading.labels["model_version"]
-        framework = models.declaration_of(model, version).framework
-        info.append(Point({**reading.labels, "framework": framework, "reference": ""}, reading.start_ns, 1))
+        declared = models.declaration_of(model, version)
+        info.append(
+            Point(
+                {**reading.labels, "framework": declared.framework, "reference": declared.reference},
+                reading.start_ns,
+                1,
+            )
+        )
         sla_s = models.sla_of(model)
         if sla_s is not None:
             slas[model] = Point({"model_name": model}, reading.start_ns, sla_s)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from infermeter import catalog, guard, lifecycle, models
 from infermeter.families import Family, Point, merged, single
-from infermeter.registry import Registry, Slot, dropped
+from infermeter.registry import Recorder, Registry, Slot, dropped
 from infermeter.settings import Resolved, Settings, resolve
 from infermeter.ticker import Ticker
 
@@ -32,6 +32,9 @@ starts_parked = False
 
 SHUTDOWN_TIMEOUT_S = 3.0
 
+before_end: list[Callable[[], None]] = []
+"""Called when the process ends, before the last export: what is open then will not end any other way."""
+
 
 class Room(Protocol):
     """What a room keeps in one configuration: counts that leave with every export."""
@@ -46,6 +49,21 @@ class Room(Protocol):
 
 
 R = TypeVar("R", bound=Room)
+
+_standing: dict[Callable[[Telemetry], Room], None] = {}
+
+
+def open_always(kind: Callable[[Telemetry], Room]) -> None:
+    """Open a room in the live configuration and in each later one: something was declared that it exports."""
+    _standing.setdefault(kind)
+    if live is not None:
+        live.room(kind)
+        live.ticker.soon()
+
+
+def forget_rooms() -> None:
+    """Open no room in later configurations; for tests."""
+    _standing.clear()
 
 
 class Telemetry:
@@ -71,6 +89,8 @@ class Telemetry:
         self._connect_instruments()
         for declaration in models.declarations():
             self.registry.declare(declaration)
+        for kind in list(_standing):
+            self.room(kind)
 
     def _new_registry(self) -> Registry:
         s = self.settings
@@ -84,7 +104,7 @@ class Telemetry:
             series_limit=s.series_limit,
             class_limit=s.class_limit,
             error_type_limit=s.error_type_limit,
-            on_new=self._first_record_of_thread,
+            on_new=self.on_new,
         )
 
     def _connect_instruments(self) -> None:
@@ -113,10 +133,17 @@ class Telemetry:
             state = self._rooms.setdefault(kind, kind(self))  # atomic, so that two threads get the same
         return cast("R", state)
 
+    def recorder(self, metric: catalog.Metric) -> Recorder | None:
+        """Return what a room's histogram records through; None where it counts in cells."""
+        if self.settings.recorder != "otel":
+            return None
+        self._current_pipeline()
+        return self.registry.recorder(metric)
+
     def families(self) -> list[Family]:
-        """Sum everything as it stands now, for readers that are handed it; instruments hold it themselves."""
+        """Sum everything as it stands now, for readers that are handed it; instruments hold nearly all themselves."""
         if self.settings.recorder == "otel":
-            return []
+            return [family for family in merged(self._of_rooms()) if family.metric.delta]
         recorded = merged([*self.registry.collect(), *self._of_rooms()])
         fullest = max((len(family.points) for family in recorded), default=0)
         return [*recorded, *self._about_itself(fullest)]
@@ -191,7 +218,8 @@ class Telemetry:
         if self._pipeline is not None:
             self._pipeline.close()
 
-    def _first_record_of_thread(self) -> None:
+    def on_new(self) -> None:
+        """Take note of a thread's first record: this process has something to report."""
         self._recorded = True
         if not self.ticker.running:
             with guard.guard("start"):
@@ -341,6 +369,9 @@ def shutdown(timeout_s: float = SHUTDOWN_TIMEOUT_S) -> bool:
 
 
 def _at_exit() -> None:
+    for hook in before_end:
+        with guard.guard("exit"):
+            hook()
     with guard.guard("exit"):
         shutdown(SHUTDOWN_TIMEOUT_S)
 

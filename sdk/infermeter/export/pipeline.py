@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 
 from infermeter import catalog, guard
 from infermeter.export.delivery import Deliveries, TrackedExporter
+from infermeter.export.deltas import Deltas
 from infermeter.export.otlp import otlp_exporter
 from infermeter.export.points import SCOPE
 from infermeter.export.readers import PushReader
@@ -106,7 +107,12 @@ class Pipeline:
                 self._to_close.append(close)
                 readers.append(scrape)
             elif name != "none":
-                push = PushReader(_exporter(name, source), source.families)
+                push = PushReader(
+                    _exporter(name, source),
+                    source.families,
+                    lambda: source.deliveries.last_succeeded,
+                    Deltas() if name == "otlp" else None,
+                )
                 self._push.append(push)
                 readers.append(push)
         return readers

@@ -23,6 +23,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from infermeter import clock
+from infermeter.export.deltas import Deltas
 from infermeter.families import Family
 from infermeter.version import __version__
 
@@ -32,8 +33,8 @@ _CUMULATIVE = AggregationTemporality.CUMULATIVE
 Families = Callable[[], Iterable[Family]]
 
 
-def metric_of(family: Family, now_ns: int) -> Metric:
-    """Return one family as an OpenTelemetry metric, cumulative since each point's start."""
+def metric_of(family: Family, now_ns: int, *, as_delta: bool = False) -> Metric:
+    """Return one family as an OpenTelemetry metric, cumulative since each point's start unless it is a delta."""
     name, kind, unit, text = family.metric[:4]
     if kind == "histogram":
         points = [
@@ -61,14 +62,27 @@ def metric_of(family: Family, now_ns: int) -> Metric:
         for point in family.points
     ]
     if kind == "counter":
-        return Metric(name, text, unit, Sum(numbers, _CUMULATIVE, is_monotonic=True))
+        temporality = AggregationTemporality.DELTA if as_delta else _CUMULATIVE
+        return Metric(name, text, unit, Sum(numbers, temporality, is_monotonic=True))
     return Metric(name, text, unit, Gauge(numbers))
 
 
-def with_families(data: MetricsData, families: Iterable[Family]) -> MetricsData:
-    """Return the collected data with our families in our scope; the collected data is left as it is."""
+def with_families(data: MetricsData, families: Iterable[Family], deltas: Deltas | None = None) -> MetricsData:
+    """Return the collected data with our families in our scope; the collected data is left as it is.
+
+    Args:
+        data: What OpenTelemetry collected.
+        families: What we counted.
+        deltas: What the other side was told so far, where it takes deltas.
+    """
     now_ns = clock.unix_ns()
-    metrics = [metric_of(family, now_ns) for family in families if family.points]
+    if deltas is not None:
+        families = deltas.of(families, now_ns)
+    metrics = [
+        metric_of(family, now_ns, as_delta=family.metric.delta and deltas is not None)
+        for family in families
+        if family.points
+    ]
     if not metrics or not data.resource_metrics:
         return data
     first = data.resource_metrics[0]

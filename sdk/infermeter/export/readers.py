@@ -6,7 +6,7 @@ The hook is ``MetricReader._receive_metrics``, which OpenTelemetry documents for
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,19 +18,35 @@ from opentelemetry.sdk.metrics.export import (
     ScopeMetrics,
 )
 
+from infermeter.export.deltas import Deltas
 from infermeter.export.points import Families, with_families
 
 
 class PushReader(PeriodicExportingMetricReader):
-    """Exports whenever our ticker asks; starts no thread and installs no fork hook of its own."""
+    """Exports whenever our ticker asks; starts no thread and installs no fork hook of its own.
 
-    def __init__(self, exporter: MetricExporter, families: Families) -> None:
-        self._families = families
+    Args:
+        exporter: Where to.
+        families: What we counted.
+        succeeded: Whether the last export arrived.
+        deltas: What the other side was told so far, where it takes deltas.
+    """
+
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        families: Families,
+        succeeded: Callable[[], bool] = lambda: True,
+        deltas: Deltas | None = None,
+    ) -> None:
+        self._families, self._succeeded, self._deltas = families, succeeded, deltas
         super().__init__(exporter, export_interval_millis=math.inf)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
-        data = with_families(metrics_data, self._families())
+        data = with_families(metrics_data, self._families(), self._deltas)
         super()._receive_metrics(data, timeout_millis)  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type
+        if self._deltas is not None and self._succeeded():
+            self._deltas.arrived()
 
 
 def with_labels(data: MetricsData, labels: Mapping[str, str]) -> MetricsData:
