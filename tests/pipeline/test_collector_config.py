@@ -21,7 +21,9 @@ LAYERINGS = [
     ("base", "prometheus", "local"),
     ("base", "prometheus", "auth"),
     ("base", "prometheus", "local", "auth"),
+    ("base", "prometheus", "pipelines", "local"),
     ("base", "prometheus_otlp"),
+    ("base", "prometheus_otlp", "pipelines", "pipelines_otlp", "local"),
     ("base", "prometheus_otlp", "local", "auth"),
 ]
 
@@ -62,7 +64,20 @@ def test_the_memory_limiter_is_first_in_every_pipeline(merged: dict[str, Any]) -
 
 
 def test_exactly_one_exporter_writes_each_series(merged: dict[str, Any]) -> None:
-    assert [len(pipeline["exporters"]) for pipeline in merged["service"]["pipelines"].values()] == [1]
+    pipelines = merged["service"]["pipelines"]
+    assert {name: len(pipeline["exporters"]) for name, pipeline in pipelines.items()} == dict.fromkeys(pipelines, 1)
+
+
+def test_what_batch_jobs_send_goes_through_their_own_pipeline_only(merged: dict[str, Any]) -> None:
+    pipelines = merged["service"]["pipelines"]
+    if len(pipelines) == 1:
+        return
+    assert "filter/without_pipelines" in pipelines["metrics"]["processors"]
+    own = pipelines["metrics/pipelines"]["processors"]
+    assert own.index("filter/only_pipelines") < own.index("transform/pipelines") < own.index("delta_to_cumulative")
+    # A list is replaced on merge: nothing of the base may be lost.
+    base = yaml.safe_load((CONFIG / "base.yaml").read_text(encoding="utf-8"))["service"]["pipelines"]["metrics"]
+    assert [p for p in pipelines["metrics"]["processors"] if p != "filter/without_pipelines"] == base["processors"]
 
 
 def test_everything_listens_on_loopback_by_default(merged: dict[str, Any]) -> None:
@@ -70,7 +85,7 @@ def test_everything_listens_on_loopback_by_default(merged: dict[str, Any]) -> No
     endpoints = [protocol["endpoint"] for protocol in protocols.values()]
     endpoints.append(merged["extensions"]["health_check"]["endpoint"])
     endpoints.append(merged["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]["host"])
-    endpoints += [exporter["endpoint"] for name, exporter in merged["exporters"].items() if name == "prometheus"]
+    endpoints += [exporter["endpoint"] for name, exporter in merged["exporters"].items() if name.startswith("prom")]
     assert [endpoint.split(":")[0] for endpoint in endpoints] == ["127.0.0.1"] * len(endpoints)
 
 

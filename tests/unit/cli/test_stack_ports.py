@@ -81,4 +81,4 @@ def test_a_port_just_closed_is_free(taken: int) -> None:
 
 def test_only_listeners_that_are_started_need_a_port() -> None:
     options = StackOptions(data_dir=Path(), example=False, profile="otlp", port_policy="any")
-    assert set(DEFAULT_PORTS) - set(choose_ports(options)) == {"example", "exporter"}
+    assert set(DEFAULT_PORTS) - set(choose_ports(options)) == {"example", "exporter", "pipelines"}

@@ -29,7 +29,7 @@ COLLECTOR = "infermeter-collector"
 # extension, so that on PATH only a build of ours will do.
 NEEDED_COMPONENTS: Mapping[str, frozenset[str]] = {
     "receivers": frozenset({"otlp"}),
-    "processors": frozenset({"memory_limiter", "transform"}),
+    "processors": frozenset({"memory_limiter", "transform", "filter", "delta_to_cumulative"}),
     "exporters": frozenset({"prometheus", "otlp_http"}),
     "extensions": frozenset({"health_check", "memory_limiter", "bearertokenauth"}),
 }

@@ -16,6 +16,7 @@ DEFAULT_PORTS: Mapping[str, int] = MappingProxyType(
         "otlp-http": 4318,
         "otlp-grpc": 4317,
         "exporter": 9464,
+        "pipelines": 9465,
         "collector-self": 8888,
         "health": 13133,
         "prometheus": 9090,
@@ -66,5 +67,5 @@ class StackOptions:
         """The names of the ports this stack listens on."""
         unused = {"example"} if not self.example else set[str]()
         if self.profile == "otlp":
-            unused.add("exporter")
+            unused |= {"exporter", "pipelines"}
         return [name for name in DEFAULT_PORTS if name not in unused]

@@ -19,7 +19,7 @@ from infermeter.cli.stack import readiness
 from infermeter.cli.stack.binaries import COLLECTOR
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.stack.rendered_config import (
-    EXPORTER_JOB,
+    EXPORTER_JOBS,
     SELF_JOBS,
     rule_folders,
     rule_groups,
@@ -40,6 +40,7 @@ BINARIES = (COLLECTOR, "prometheus", "alertmanager")
 _OURS_ALONE = ("OTEL_", "INFERMETER_", "PROMETHEUS_MULTIPROC_DIR")
 # A rate needs two exports and two scrapes before the first chart shows.
 _EXAMPLE_EXPORT_INTERVAL_MS = 1000
+_OTLP_LAYERS = ["prometheus_otlp", "pipelines", "pipelines_otlp"]
 _EXAMPLE_NEEDS = ("fastapi", "uvicorn", "sklearn")
 
 
@@ -103,7 +104,8 @@ def _collector(
     places: Places,
     base_env: Mapping[str, str],
 ) -> Part:
-    layers = ["base", "prometheus" if options.profile == "scrape" else "prometheus_otlp", "local"]
+    profile = ["prometheus", "pipelines"] if options.profile == "scrape" else _OTLP_LAYERS
+    layers = ["base", *profile, "local"]
     env = {
         **base_env,
         "INFERMETER_COLLECTOR_OTLP_HTTP_PORT": str(ports["otlp-http"]),
@@ -117,8 +119,11 @@ def _collector(
     probes = [readiness.answers(urls["health"]), readiness.answers(f"{urls['collector-self']}/metrics")]
     if options.profile == "scrape":
         env["INFERMETER_COLLECTOR_EXPORTER_PORT"] = str(ports["exporter"])
+        env["INFERMETER_COLLECTOR_PIPELINES_PORT"] = str(ports["pipelines"])
         addresses["exported metrics"] = f"{urls['exporter']}/metrics"
-        probes.append(readiness.answers(addresses["exported metrics"]))
+        addresses["exported metrics of pipelines"] = f"{urls['pipelines']}/metrics"
+        probes += [readiness.answers(addresses["exported metrics"])]
+        probes += [readiness.answers(addresses["exported metrics of pipelines"])]
     if options.bearer_token is not None:
         layers.append("auth")
         token_file = places.config / "otlp.token"
@@ -178,7 +183,7 @@ def _prometheus(
     rules = rule_folders(options, places.config / "scaled_rules")
     write_prometheus_config(options, ports, config, rules)
     url = urls["prometheus"]
-    jobs = [*SELF_JOBS, *([EXPORTER_JOB] if options.profile == "scrape" else [])]
+    jobs = [*SELF_JOBS, *(EXPORTER_JOBS if options.profile == "scrape" else [])]
     return Part(
         name="prometheus",
         title="Prometheus",

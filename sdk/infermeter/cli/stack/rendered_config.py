@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from infermeter.cli.stack.options import StackOptions
 
-EXPORTER_JOB = "infermeter-collector"
+EXPORTER_JOBS = {"infermeter-collector": "exporter", "infermeter-collector-pipelines": "pipelines"}
 SELF_JOBS = {
     "infermeter-collector-self": "collector-self",
     "prometheus": "prometheus",
@@ -45,7 +45,7 @@ def write_prometheus_config(options: StackOptions, ports: Mapping[str, int], tar
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [_address(ports["alertmanager"])]
     port_names = dict(SELF_JOBS)
     if options.profile == "scrape":
-        port_names[EXPORTER_JOB] = "exporter"
+        port_names |= EXPORTER_JOBS
     config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] in port_names]
     for job in config["scrape_configs"]:
         job["static_configs"][0]["targets"] = [_address(ports[port_names[job["job_name"]]])]
