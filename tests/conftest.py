@@ -70,8 +70,10 @@ def connect(sink: OtlpSink) -> Iterator[Callable[..., Telemetry]]:
 
 
 def await_export_threads(timeout_s: float = 5.0) -> None:
-    """Let last exports end, also of configurations that are not live any more: a late failure would be logged into
-    the next test. One that waits for a host that never answers is left behind."""
+    """Let last exports end, also of configurations that are no longer live.
+
+    A late failure would be logged into the next test. A thread that waits for a host that never answers is left behind.
+    """
     for thread in threading.enumerate():
         if thread.name == "infermeter":
             thread.join(timeout_s)

@@ -23,9 +23,7 @@ class Metric(NamedTuple):
     labels: tuple[str, ...]
     bounds: tuple[float, ...] = ()
     internal: bool = False  # about the SDK itself rather than about the user's models
-    delta: bool = (
-        False  # pushed as what was added since the last push, because its processes are too short-lived to sum
-    )
+    delta: bool = False  # pushed as what was added since the last push: its processes are too short-lived to be summed
 
 
 MODEL = ("model_name", "model_version")

@@ -43,8 +43,26 @@ STREAMING: Expected = {
     f'{REQUESTS}{{model_name="assistant",model_version="1",status="error"}}': 2,
     'model_inference_exceptions_total{model_name="assistant",model_version="1",error_type="ArithmeticError"}': 2,
     'model_inference_latency_seconds_count{model_name="assistant",model_version="1"}': 30,
+    'model_tokens_total{model_name="assistant",model_version="1",direction="output"}': 20 * 8 + 8 * 3 + 2 * 4,
+    'model_time_to_first_token_seconds_count{model_name="assistant",model_version="1"}': 30,
+    'model_time_per_output_token_seconds_count{model_name="assistant",model_version="1"}': 30,
+    'sum(model_inference_in_flight{model_name="assistant"})': 0,
     # Time runs to the last token: none of those that were read to the end took less than eight waits of 10 ms.
     'model_inference_latency_seconds_bucket{model_name="assistant",model_version="1",le="0.01"}': 0,
+}
+BATCHES, SIZE = "model_inference_batches_total", "model_inference_batch_size_bucket"
+BATCHING: Expected = {
+    f'{BATCHES}{{model_name="embedder",model_version="1",reason="full"}}': 20,
+    f'{BATCHES}{{model_name="embedder",model_version="1",reason="timeout"}}': 0,
+    f'{BATCHES}{{model_name="reranker",model_version="1",reason="full"}}': 0,
+    f'{BATCHES}{{model_name="reranker",model_version="1",reason="timeout"}}': 20,
+    f'{SIZE}{{model_name="embedder",model_version="1",le="8.0"}}': 0,
+    f'{SIZE}{{model_name="embedder",model_version="1",le="16.0"}}': 20,
+    f'{SIZE}{{model_name="reranker",model_version="1",le="1.0"}}': 20,
+    'model_inference_batch_limit{model_name="embedder",model_version="1"}': 16,
+    'model_inference_batch_limit{model_name="reranker",model_version="1"}': 16,
+    'model_inference_queue_depth{model_name="reranker",model_version="1"}': 0,
+    'model_inference_queue_time_seconds_count{model_name="reranker",model_version="1"}': 20,
 }
 REQUIREMENTS: Expected = {
     f'{REQUESTS}{{model_name="ranker",model_version="1",status="success"}}': 40,
@@ -63,6 +81,7 @@ REQUIREMENTS: Expected = {
     [
         pytest.param("script", SCRIPT, id="script"),
         pytest.param("streaming", STREAMING, id="streaming"),
+        pytest.param("batching", BATCHING, id="batching"),
         pytest.param("requirements_decorator", REQUIREMENTS, id="requirements_decorator"),
     ],
 )
@@ -73,6 +92,32 @@ def test_an_example_leaves_the_series_it_promises(live_stack: LiveStack, example
     await_next_scrape(live_stack)
 
     assert values(live_stack, service, expected) == expected
+
+
+def test_the_nightly_job_counts_its_runs_and_keeps_the_time_of_its_last_success(live_stack: LiveStack) -> None:
+    runs, success = "pipeline_runs_total", "pipeline_last_success_timestamp_seconds"
+    pipeline = 'pipeline="customer-features"'
+    script = asset("examples") / "nightly_pipeline.py"
+    env = environment(live_stack, "example-nightly", interval_s=3600)
+
+    def counted() -> dict[str, float | None]:
+        return {status: live_stack.value(f'{runs}{{{pipeline},status="{status}"}}') for status in ("success", "error")}
+
+    run_script(script, env)
+    eventually("the first run", lambda: counted() == {"success": 1, "error": 0})
+    first = live_stack.value(f"{success}{{{pipeline}}}")
+    age_s = live_stack.value(f"time() - pipeline_data_timestamp_seconds{{{pipeline}}}")
+    assert age_s is not None
+    assert 1800 <= age_s < 1900
+    failed = subprocess.run(
+        [sys.executable, str(script), "--empty-source"],
+        env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "the source is empty" in failed.stderr
+    eventually("the run that failed", lambda: counted() == {"success": 1, "error": 1})
+    assert live_stack.value(f"{success}{{{pipeline}}}") == first
 
 
 def test_the_fraud_example_counts_each_version_and_how_its_requests_ended(

@@ -24,10 +24,10 @@ _open: ContextVar[tuple[Batch, ...]] = ContextVar("infermeter_batches", default=
 class Batch:
     """One batch while it is being collected; says nothing before its block ends."""
 
-    __slots__ = ("_oldest_s", "_owner", "_reason", "size")
+    __slots__ = ("_oldest_s", "_reason", "owner", "size")
 
     def __init__(self, owner: Batcher) -> None:
-        self._owner = owner
+        self.owner = owner
         self._oldest_s: float | None = None
         self._reason: Reason | None = None
         self.size = 0
@@ -52,7 +52,7 @@ class Batch:
         """Record the batch; called where its block ends."""
         if self._oldest_s is not None:
             waited_s = clock.monotonic_s() - self._oldest_s
-            self._owner.dispatched(self.size, oldest_wait_s=waited_s, reason=self._reason)
+            self.owner.dispatched(self.size, oldest_wait_s=waited_s, reason=self._reason)
 
 
 class Batcher:
@@ -136,7 +136,7 @@ class Batcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Record the batch, unless it is empty or an exception kept it from its model."""
         batches = _open.get()
-        batch = next((b for b in reversed(batches) if b._owner is self), None)  # noqa: SLF001  of this file
+        batch = next((b for b in reversed(batches) if b.owner is self), None)
         if batch is not None:
             _open.set(tuple(b for b in batches if b is not batch))
             if error is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from numbers import Integral, Real
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -164,11 +165,14 @@ class Generation:
         self._call.cancelled()
 
     @staticmethod
-    def _count(cell: SumCell, count: int) -> bool:
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # foreign values
-            guard.drop("tokens", "out_of_range" if isinstance(count, (int, float)) else "type")
+    def _count(cell: SumCell, count: object) -> bool:
+        if isinstance(count, bool) or not isinstance(count, Real):
+            guard.drop("tokens", "type")
             return False
-        cell.add(count)
+        if not isinstance(count, Integral) or count < 0:
+            guard.drop("tokens", "out_of_range")
+            return False
+        cell.add(int(count))
         return True
 
 

@@ -183,7 +183,7 @@ def _prometheus(
     rules = rule_folders(options, places.config / "scaled_rules")
     write_prometheus_config(options, ports, config, rules)
     url = urls["prometheus"]
-    jobs = [*SELF_JOBS, *(EXPORTER_JOBS if options.profile == "scrape" else [])]
+    jobs = [*SELF_JOBS, *(EXPORTER_JOBS if options.profile == "scrape" else ())]
     return Part(
         name="prometheus",
         title="Prometheus",
