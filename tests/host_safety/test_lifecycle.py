@@ -23,11 +23,16 @@ REQUESTS = "model_inference_requests_total"
 fraud = infermeter.instrument_inference("fraud", version="3")
 
 
-def our_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "infermeter"]
+@pytest.fixture
+def our_threads() -> Callable[[], list[threading.Thread]]:
+    """Exporting threads that the test has started; one of a test before may still wait for a dead host."""
+    before = set(threading.enumerate())
+    return lambda: [t for t in threading.enumerate() if t.name == "infermeter" and t not in before]
 
 
-def test_shutdown_delivers_ends_the_thread_and_may_be_repeated(sink: OtlpSink, connect: Connect) -> None:
+def test_shutdown_delivers_ends_the_thread_and_may_be_repeated(
+    our_threads: Callable[[], list[threading.Thread]], sink: OtlpSink, connect: Connect
+) -> None:
     telemetry = connect()
     fraud.record(0.1)
 
@@ -36,7 +41,7 @@ def test_shutdown_delivers_ends_the_thread_and_may_be_repeated(sink: OtlpSink, c
     assert telemetry.shutdown() is True
     assert telemetry.force_flush() is True
     assert sink.total(REQUESTS) == 1
-    until(lambda: not our_threads(), "the exporting thread to end")
+    until(lambda: our_threads() == [], "the exporting thread to end")
     assert not infermeter.is_configured()
 
 
@@ -102,7 +107,10 @@ def test_many_threads_may_flush_and_shut_down_at_once(sink: OtlpSink, connect: C
 
 
 def test_configuring_again_replaces_delivers_the_old_and_warns_once(
-    sink: OtlpSink, connect: Connect, caplog: pytest.LogCaptureFixture
+    our_threads: Callable[[], list[threading.Thread]],
+    sink: OtlpSink,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for count in (1, 2, 3):
         connect(service_name=f"service-{count}")
@@ -116,7 +124,7 @@ def test_configuring_again_replaces_delivers_the_old_and_warns_once(
     assert [record.getMessage() for record in caplog.records if "configured again" in record.getMessage()] == [
         caplog.records[0].getMessage()
     ]
-    until(lambda: not our_threads(), "all exporting threads to end")
+    until(lambda: our_threads() == [], "all exporting threads to end")
 
 
 def test_configuring_again_with_the_same_metrics_port_works() -> None:
