@@ -48,7 +48,6 @@ FOREIGN_COUNTERS = frozenset({"kube_pod_container_status_restarts_total"})
 _MODEL = frozenset({"namespace", "model_name", "model_version"})
 # Names of the design that a panel already waits for, and what will bring them. A test says when a line can go.
 ANNOUNCED: dict[str, tuple[frozenset[str], str]] = {
-    "model_inference_queue_depth": (_MODEL | TARGET_LABELS, "queue and batch metrics"),
     "model_feature:drift_psi:1h": (_MODEL | {"feature"}, "drift rules"),
     "model_feature:drift_psi_null:1h": (_MODEL | {"feature"}, "drift rules"),
 }
