@@ -57,7 +57,8 @@ def write_alertmanager_config(options: StackOptions, target: Path) -> None:
     config: dict[str, Any] = yaml.safe_load(asset("deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8"))
     if options.webhook_url is not None:
         for receiver in config["receivers"]:
-            receiver["webhook_configs"] = [{"url": options.webhook_url, "send_resolved": True}]
+            if receiver["name"] != "nobody":
+                receiver["webhook_configs"] = [{"url": options.webhook_url, "send_resolved": True}]
     if options.speed != 1:
         for route in (config["route"], *config["route"]["routes"]):
             for key in ("group_wait", "group_interval"):

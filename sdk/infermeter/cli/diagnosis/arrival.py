@@ -1,0 +1,161 @@
+"""The hop from the collector to Prometheus: does the canary arrive, once, under its own name, and if not, where it stopped."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from infermeter.cli.diagnosis.backend import Backend, NoAnswerError
+from infermeter.cli.diagnosis.finding import Finding, failed, ok, warning
+from infermeter.cli.diagnosis.sending import CANARY_JOB
+from infermeter.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OLDEST = (2, 42)
+_POLL_S = 0.2
+_CLOCK_TOLERANCE_S = 5.0
+COLLECTOR_JOB = "infermeter-collector"
+"""The job of deploy/prometheus/prometheus.yml that scrapes what services send."""
+
+
+def check_prometheus(prometheus: Backend) -> Finding:
+    """Ask Prometheus for its version."""
+    try:
+        build: str = prometheus.get("/api/v1/status/buildinfo")["data"]["version"]
+    except NoAnswerError as error:
+        return failed("Prometheus", f"Prometheus at {prometheus.url} {error}.",
+                      "Start it, or name its address: --prometheus URL or INFERMETER_PROMETHEUS_URL.",
+                      ExitCode.DOCTOR_PROMETHEUS)  # fmt: skip
+    except (KeyError, TypeError):
+        return failed("Prometheus", f"What answers at {prometheus.url} is not Prometheus.",
+                      "Name its address: --prometheus URL or INFERMETER_PROMETHEUS_URL.",
+                      ExitCode.DOCTOR_PROMETHEUS)  # fmt: skip
+    if _numbers(build) < _OLDEST:
+        return failed("Prometheus", f"Prometheus {build} is older than 2.42, the oldest that the rules are tested on.",
+                      "Upgrade it.", ExitCode.DOCTOR_VERSIONS)  # fmt: skip
+    return ok("Prometheus", f"Prometheus {build} answers at {prometheus.url}.")
+
+
+def check_clock(prometheus: Backend) -> Finding:
+    """Compare the clocks of this machine and of Prometheus."""
+    try:
+        ahead_s = prometheus.clock_ahead_s()
+    except NoAnswerError as error:
+        return failed("clock", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
+    if ahead_s is None or abs(ahead_s) <= _CLOCK_TOLERANCE_S:
+        return ok("clock", "The clocks of this machine and of Prometheus agree.")
+    return failed(
+        "clock",
+        f"Prometheus' clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine's.",
+        "Synchronise both by NTP: freshness of pipelines, staleness and dashboards compare times of both.",
+        ExitCode.DOCTOR_CLOCK,
+    )
+
+
+def await_canary(prometheus: Backend, instance: str, *, timeout_s: float, spin: Callable[[str], None]) -> Finding:
+    """Wait until the canary is in Prometheus; if it does not come, find out where it stopped.
+
+    Args:
+        prometheus: Where it should arrive.
+        instance: The instance id it was sent with.
+        timeout_s: How long to wait.
+        spin: Told what is being waited for.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    spin("waiting for the canary to arrive in Prometheus")
+    try:
+        while time.monotonic() < deadline_s:
+            found = prometheus.query(f'infermeter_info{{instance="{instance}"}}')
+            if found:
+                return _judge_labels([labels for labels, _ in found])
+            renamed = prometheus.query(f'infermeter_info{{exported_instance="{instance}"}}')
+            if renamed:
+                return failed(
+                    "arrival",
+                    f"The canary arrived as exported_job and exported_instance: job {renamed[0][0].get('job', '')!r} "
+                    "relabels what services say about themselves.",
+                    f"Set honor_labels: true for the job that scrapes the collector ({COLLECTOR_JOB} in "
+                    "deploy/prometheus/prometheus.yml).",
+                    ExitCode.DOCTOR_LABELS,
+                )
+            time.sleep(_POLL_S)
+        return _where_it_stopped(prometheus, timeout_s)
+    except NoAnswerError as error:
+        return failed("arrival", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
+
+
+def _judge_labels(series: list[dict[str, str]]) -> Finding:
+    if len(series) > 1:
+        differing = sorted({name for labels in series for name in labels if labels.get(name) != series[0].get(name)})
+        return failed(
+            "arrival",
+            f"The canary arrived {len(series)} times"
+            f"{' (the copies differ in ' + ', '.join(differing) + ')' if differing else ''}: every rate is too high.",
+            "Leave one way only: either Prometheus scrapes the collector, or the collector pushes to it; and one scrape "
+            "job per collector.",
+            ExitCode.DOCTOR_DOUBLE,
+        )
+    labels = series[0]
+    if labels.get("job") != CANARY_JOB:
+        return failed("arrival", f"The canary arrived with job {labels.get('job')!r} instead of {CANARY_JOB!r}.",
+                      "A relabelling rule of Prometheus or a processor of the collector overwrites job; remove it.",
+                      ExitCode.DOCTOR_LABELS)  # fmt: skip
+    if "namespace" not in labels:
+        return warning(
+            "arrival",
+            "The canary arrived, without a namespace: equal model names of two environments would be mixed.",
+            "Set OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=prod, or k8s.namespace.name in Kubernetes.",
+        )
+    return ok("arrival", f"The canary arrived in Prometheus, once, in namespace {labels['namespace']}.")
+
+
+def _where_it_stopped(prometheus: Backend, timeout_s: float) -> Finding:
+    """Look at the scrape of the collector and at what the collector says of its own exporter."""
+    lost = f"The canary did not arrive in Prometheus within {timeout_s:g} s"
+    targets: list[dict[str, Any]] = prometheus.get("/api/v1/targets", state="active")["data"]["activeTargets"]
+    scrapes = [target for target in targets if target["labels"].get("job") == COLLECTOR_JOB]
+    for target in scrapes:
+        if target["health"] != "up":
+            return _failed_scrape(lost, target)
+    undelivered = prometheus.query("sum by (exporter) (otelcol_exporter_send_failed_metric_points) > 0")
+    undelivered += prometheus.query("sum by (exporter) (otelcol_exporter_send_failed_metric_points_total) > 0")
+    if undelivered:
+        name = undelivered[0][0].get("exporter", "its exporter")
+        return failed("arrival", f"{lost}: the collector's exporter {name} cannot deliver.",
+                      "Its log names the reason. For OTLP, Prometheus needs --web.enable-otlp-receiver.",
+                      ExitCode.DOCTOR_COLLECTOR)  # fmt: skip
+    if not scrapes:
+        return failed(
+            "arrival",
+            f"{lost}: it has no scrape job {COLLECTOR_JOB!r}.",
+            "Add the scrape_configs of deploy/prometheus/prometheus.yml, with the address of the collector's exporter "
+            "(port 9464); or let the collector push by OTLP.",
+            ExitCode.DOCTOR_SCRAPE,
+        )
+    return failed(
+        "arrival",
+        f"{lost}, although {scrapes[0]['scrapeUrl']} is scraped.",
+        "Is this the collector that services send to? Compare the addresses, look for a filter in its configuration, "
+        "or give a longer --timeout than its scrape interval.",
+        ExitCode.DOCTOR_COLLECTOR,
+    )
+
+
+def _failed_scrape(lost: str, target: dict[str, Any]) -> Finding:
+    reason, url = str(target["lastError"]), str(target["scrapeUrl"])
+    if "sample limit" in reason or "body size limit" in reason:
+        return failed("arrival", f"{lost}: the scrape of {url} exceeds a limit ({reason}).",
+                      "Find the metric with too many label sets (`topk(5, count by (__name__) ({job=\"…\"}))`), or raise "
+                      "sample_limit and body_size_limit.", ExitCode.DOCTOR_SCRAPE)  # fmt: skip
+    if target["health"] == "unknown":
+        return failed("arrival", f"{lost}: {url} has not been scraped yet.",
+                      "Wait for the first scrape and ask again.", ExitCode.DOCTOR_SCRAPE)  # fmt: skip
+    return failed("arrival", f"{lost}: the scrape of {url} fails ({reason}).",
+                  "Does the collector run there, and is this its exporter's port (9464 by default)?",
+                  ExitCode.DOCTOR_SCRAPE)  # fmt: skip
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
