@@ -63,8 +63,13 @@ Run it where a service runs, with that service's environment: it then sees what 
 @click.command(epilog=_EXAMPLES)
 @data_dir_option
 @click.option("--endpoint", metavar="URL", help="Where to send, like OTEL_EXPORTER_OTLP_ENDPOINT.")
-@click.option("--prometheus", "prometheus_url", envvar="INFERMETER_PROMETHEUS_URL", metavar="URL",
-              help="Where Prometheus answers.  [env: INFERMETER_PROMETHEUS_URL]")  # fmt: skip
+@click.option(
+    "--prometheus",
+    "prometheus_url",
+    envvar="INFERMETER_PROMETHEUS_URL",
+    metavar="URL",
+    help="Where Prometheus answers.  [env: INFERMETER_PROMETHEUS_URL]",
+)
 @click.option("--alertmanager", "alertmanager_url", metavar="URL", help="Default: the one Prometheus sends to.")
 @click.option(
     "--timeout",
@@ -127,7 +132,10 @@ def _addresses(places: Places, endpoint: str | None, prometheus: str | None, ale
 
 def _show(console: Console, finding: Finding) -> None:
     style = _STYLES[finding.verdict]
-    console.print(f"[{style}]{finding.verdict:>11}[/] [bold]{escape(finding.hop):<13}[/] {escape(finding.found)}",
-                  soft_wrap=True, highlight=False)  # fmt: skip
+    console.print(
+        f"[{style}]{finding.verdict:>11}[/] [bold]{escape(finding.hop):<13}[/] {escape(finding.found)}",
+        soft_wrap=True,
+        highlight=False,
+    )
     if finding.remedy:
         console.print(f"{'':>25} → {escape(finding.remedy)}", soft_wrap=True, highlight=False)

@@ -1,1 +1,1 @@
-"""What `infermeter doctor` looks at: one module per hop of a measurement's way, each says what is wrong and what helps."""
+"""What `infermeter doctor` looks at: one module per hop of a measurement's way, saying what is wrong and what helps."""

@@ -28,23 +28,34 @@ def check_rules(prometheus: Backend) -> Finding:
     try:
         groups: list[dict[str, Any]] = prometheus.get("/api/v1/rules")["data"]["groups"]
         now_s = prometheus.query("vector(time())")[0][1]
+        started_s = _unix_s(prometheus.get("/api/v1/status/runtimeinfo")["data"]["startTime"])
     except NoAnswerError as error:
         return failed("rules", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
     missing = sorted(_our_groups() - {group["name"] for group in groups})
     if missing:
-        return failed("rules", f"Rule groups are not loaded: {', '.join(missing)}.",
-                      "Add deploy/prometheus/rules/*.yml to rule_files and reload Prometheus; `infermeter rules export` "
-                      "writes them for your server.", ExitCode.DOCTOR_RULES)  # fmt: skip
+        return failed(
+            "rules",
+            f"Rule groups are not loaded: {', '.join(missing)}.",
+            "Add deploy/prometheus/rules/*.yml to rule_files and reload Prometheus.",
+            ExitCode.DOCTOR_RULES,
+        )
     for group in groups:
         for rule in group["rules"]:
             if rule["health"] == "err":
-                return failed("rules", f"The rule {rule['name']} fails: {rule.get('lastError', 'no reason given')}.",
-                              "Until it is put right it can neither fire nor record.", ExitCode.DOCTOR_RULES)  # fmt: skip
-        age_s = now_s - _unix_s(group["lastEvaluation"])
+                return failed(
+                    "rules",
+                    f"The rule {rule['name']} fails: {rule.get('lastError', 'no reason given')}.",
+                    "Until it is put right it can neither fire nor record.",
+                    ExitCode.DOCTOR_RULES,
+                )
+        age_s = now_s - max(_unix_s(group["lastEvaluation"]), started_s)  # a group waits for its turn after a start
         if age_s > _MISSED_EVALUATIONS * float(group["interval"]) + _SLACK_S and group["rules"]:
-            return failed("rules", f"The rule group {group['name']} was last evaluated {_ago(age_s)}.",
-                          "Prometheus is overloaded or was just started; see prometheus_rule_group_* of the server.",
-                          ExitCode.DOCTOR_RULES)  # fmt: skip
+            return failed(
+                "rules",
+                f"The rule group {group['name']} has not been evaluated for {age_s:.0f} s.",
+                "Prometheus is overloaded; see its prometheus_rule_group_last_duration_seconds.",
+                ExitCode.DOCTOR_RULES,
+            )
     count = sum(len(group["rules"]) for group in groups)
     return ok("rules", f"{count} rules in {len(groups)} groups are loaded and healthy.")
 
@@ -61,8 +72,12 @@ def await_alert(prometheus: Backend, instance: str, *, timeout_s: float, spin: C
             time.sleep(_POLL_S)
     except NoAnswerError as error:
         return failed("alert", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
-    return failed("alert", f"The rule {CANARY_ALERT} did not fire within {timeout_s:g} s.",
-                  "Is deploy/prometheus/rules/doctor.rules.yml loaded as it is?", ExitCode.DOCTOR_RULES)  # fmt: skip
+    return failed(
+        "alert",
+        f"The rule {CANARY_ALERT} did not fire within {timeout_s:g} s.",
+        "Is deploy/prometheus/rules/doctor.rules.yml loaded as it is?",
+        ExitCode.DOCTOR_RULES,
+    )
 
 
 def await_notification(
@@ -83,9 +98,12 @@ def await_notification(
     except NoAnswerError as error:
         return failed("Alertmanager", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
     if not active:
-        return failed("Alertmanager", "Prometheus knows no Alertmanager: alerts fire and nobody hears of them.",
-                      "Add the section alerting of deploy/prometheus/prometheus.yml with Alertmanager's address.",
-                      ExitCode.DOCTOR_ALERTMANAGER)  # fmt: skip
+        return failed(
+            "Alertmanager",
+            "Prometheus knows no Alertmanager: alerts fire and nobody hears of them.",
+            "Add the section alerting of deploy/prometheus/prometheus.yml with Alertmanager's address.",
+            ExitCode.DOCTOR_ALERTMANAGER,
+        )
     url = alertmanager_url or str(active[0]["url"]).removesuffix("/api/v2/alerts")
     alertmanager = Backend(url)
     deadline_s = time.monotonic() + timeout_s
@@ -96,12 +114,18 @@ def await_notification(
                 return ok("Alertmanager", f"The alert reached Alertmanager at {url}.")
             time.sleep(_POLL_S)
     except NoAnswerError as error:
-        return failed("Alertmanager", f"Alertmanager at {url} {error}.",
-                      "Start it, or correct its address in the section alerting of Prometheus' configuration.",
-                      ExitCode.DOCTOR_ALERTMANAGER)  # fmt: skip
-    return failed("Alertmanager", f"The alert did not reach Alertmanager at {url} within {timeout_s:g} s.",
-                  "Does Prometheus send to this one? See prometheus_notifications_errors_total and alert_relabel_configs.",
-                  ExitCode.DOCTOR_ALERTMANAGER)  # fmt: skip
+        return failed(
+            "Alertmanager",
+            f"Alertmanager at {url} {error}.",
+            "Start it, or correct its address in the section alerting of Prometheus' configuration.",
+            ExitCode.DOCTOR_ALERTMANAGER,
+        )
+    return failed(
+        "Alertmanager",
+        f"The alert did not reach Alertmanager at {url} within {timeout_s:g} s.",
+        "Does Prometheus send to this one? See prometheus_notifications_errors_total.",
+        ExitCode.DOCTOR_ALERTMANAGER,
+    )
 
 
 def unreached(hop: str) -> Finding:
@@ -110,7 +134,7 @@ def unreached(hop: str) -> Finding:
 
 
 def _is_canary(alert: dict[str, Any], instance: str) -> bool:
-    labels = alert["labels"]
+    labels: dict[str, str] = alert["labels"]
     return labels.get("alertname") == CANARY_ALERT and labels.get("instance") == instance
 
 
@@ -125,7 +149,3 @@ def _our_groups() -> set[str]:
 def _unix_s(timestamp: str) -> float:
     """Read Prometheus' RFC 3339 time, whose nanoseconds Python 3.10 cannot; the year 1 means never."""
     return max(datetime.fromisoformat(timestamp[:19] + "+00:00").timestamp(), 0.0) if timestamp[:4] > "1970" else 0.0
-
-
-def _ago(age_s: float) -> str:
-    return "never" if age_s > 10 * 365 * 86_400 else f"{age_s:.0f} s ago"

@@ -1,4 +1,4 @@
-"""The hop from the collector to Prometheus: does the canary arrive, once, under its own name, and if not, where it stopped."""
+"""The hop from the collector to Prometheus: does the canary arrive, once and under its own name; else, where it is."""
 
 from __future__ import annotations
 
@@ -25,16 +25,26 @@ def check_prometheus(prometheus: Backend) -> Finding:
     try:
         build: str = prometheus.get("/api/v1/status/buildinfo")["data"]["version"]
     except NoAnswerError as error:
-        return failed("Prometheus", f"Prometheus at {prometheus.url} {error}.",
-                      "Start it, or name its address: --prometheus URL or INFERMETER_PROMETHEUS_URL.",
-                      ExitCode.DOCTOR_PROMETHEUS)  # fmt: skip
+        return failed(
+            "Prometheus",
+            f"Prometheus at {prometheus.url} {error}.",
+            "Start it, or name its address: --prometheus URL or INFERMETER_PROMETHEUS_URL.",
+            ExitCode.DOCTOR_PROMETHEUS,
+        )
     except (KeyError, TypeError):
-        return failed("Prometheus", f"What answers at {prometheus.url} is not Prometheus.",
-                      "Name its address: --prometheus URL or INFERMETER_PROMETHEUS_URL.",
-                      ExitCode.DOCTOR_PROMETHEUS)  # fmt: skip
+        return failed(
+            "Prometheus",
+            f"What answers at {prometheus.url} is not Prometheus.",
+            "Name its address: --prometheus URL or INFERMETER_PROMETHEUS_URL.",
+            ExitCode.DOCTOR_PROMETHEUS,
+        )
     if _numbers(build) < _OLDEST:
-        return failed("Prometheus", f"Prometheus {build} is older than 2.42, the oldest that the rules are tested on.",
-                      "Upgrade it.", ExitCode.DOCTOR_VERSIONS)  # fmt: skip
+        return failed(
+            "Prometheus",
+            f"Prometheus {build} is older than 2.42, the oldest that the rules are tested on.",
+            "Upgrade it.",
+            ExitCode.DOCTOR_VERSIONS,
+        )
     return ok("Prometheus", f"Prometheus {build} answers at {prometheus.url}.")
 
 
@@ -69,7 +79,7 @@ def await_canary(prometheus: Backend, instance: str, *, timeout_s: float, spin: 
         while time.monotonic() < deadline_s:
             found = prometheus.query(f'infermeter_info{{instance="{instance}"}}')
             if found:
-                return _judge_labels([labels for labels, _ in found])
+                return _judge_labels(found[0][0])
             renamed = prometheus.query(f'infermeter_info{{exported_instance="{instance}"}}')
             if renamed:
                 return failed(
@@ -86,29 +96,38 @@ def await_canary(prometheus: Backend, instance: str, *, timeout_s: float, spin: 
         return failed("arrival", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
 
 
-def _judge_labels(series: list[dict[str, str]]) -> Finding:
-    if len(series) > 1:
-        differing = sorted({name for labels in series for name in labels if labels.get(name) != series[0].get(name)})
+def _judge_labels(labels: dict[str, str]) -> Finding:
+    if labels.get("job") != CANARY_JOB:
         return failed(
             "arrival",
-            f"The canary arrived {len(series)} times"
-            f"{' (the copies differ in ' + ', '.join(differing) + ')' if differing else ''}: every rate is too high.",
-            "Leave one way only: either Prometheus scrapes the collector, or the collector pushes to it; and one scrape "
-            "job per collector.",
-            ExitCode.DOCTOR_DOUBLE,
+            f"The canary arrived with job {labels.get('job')!r} instead of {CANARY_JOB!r}.",
+            "A relabelling rule of Prometheus or a processor of the collector overwrites job; remove it.",
+            ExitCode.DOCTOR_LABELS,
         )
-    labels = series[0]
-    if labels.get("job") != CANARY_JOB:
-        return failed("arrival", f"The canary arrived with job {labels.get('job')!r} instead of {CANARY_JOB!r}.",
-                      "A relabelling rule of Prometheus or a processor of the collector overwrites job; remove it.",
-                      ExitCode.DOCTOR_LABELS)  # fmt: skip
     if "namespace" not in labels:
         return warning(
             "arrival",
             "The canary arrived, without a namespace: equal model names of two environments would be mixed.",
             "Set OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=prod, or k8s.namespace.name in Kubernetes.",
         )
-    return ok("arrival", f"The canary arrived in Prometheus, once, in namespace {labels['namespace']}.")
+    return ok("arrival", f"The canary arrived in Prometheus, in namespace {labels['namespace']}.")
+
+
+def check_copies(prometheus: Backend, instance: str) -> Finding:
+    """Look, late, whether a second way has brought the canary into Prometheus as well."""
+    try:
+        series = [labels for labels, _ in prometheus.query(f'infermeter_info{{instance="{instance}"}}')]
+    except NoAnswerError as error:
+        return failed("copies", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
+    if len(series) <= 1:
+        return ok("copies", "The canary is there once.")
+    differing = sorted({name for labels in series for name in labels if labels.get(name) != series[0].get(name)})
+    return failed(
+        "copies",
+        f"The canary arrived {len(series)} times, differing in {', '.join(differing)}: every rate is too high.",
+        "Leave one way only: Prometheus scrapes the collector, in one job, or the collector pushes to it.",
+        ExitCode.DOCTOR_DOUBLE,
+    )
 
 
 def _where_it_stopped(prometheus: Backend, timeout_s: float) -> Finding:
@@ -123,9 +142,12 @@ def _where_it_stopped(prometheus: Backend, timeout_s: float) -> Finding:
     undelivered += prometheus.query("sum by (exporter) (otelcol_exporter_send_failed_metric_points_total) > 0")
     if undelivered:
         name = undelivered[0][0].get("exporter", "its exporter")
-        return failed("arrival", f"{lost}: the collector's exporter {name} cannot deliver.",
-                      "Its log names the reason. For OTLP, Prometheus needs --web.enable-otlp-receiver.",
-                      ExitCode.DOCTOR_COLLECTOR)  # fmt: skip
+        return failed(
+            "arrival",
+            f"{lost}: the collector's exporter {name} cannot deliver.",
+            "Its log names the reason. For OTLP, Prometheus needs --web.enable-otlp-receiver.",
+            ExitCode.DOCTOR_COLLECTOR,
+        )
     if not scrapes:
         return failed(
             "arrival",
@@ -146,16 +168,26 @@ def _where_it_stopped(prometheus: Backend, timeout_s: float) -> Finding:
 def _failed_scrape(lost: str, target: dict[str, Any]) -> Finding:
     reason, url = str(target["lastError"]), str(target["scrapeUrl"])
     if "sample limit" in reason or "body size limit" in reason:
-        return failed("arrival", f"{lost}: the scrape of {url} exceeds a limit ({reason}).",
-                      "Find the metric with too many label sets (`topk(5, count by (__name__) ({job=\"…\"}))`), or raise "
-                      "sample_limit and body_size_limit.", ExitCode.DOCTOR_SCRAPE)  # fmt: skip
+        return failed(
+            "arrival",
+            f"{lost}: the scrape of {url} exceeds a limit ({reason}).",
+            "Find the metric with too many label sets, or raise sample_limit and body_size_limit.",
+            ExitCode.DOCTOR_SCRAPE,
+        )
     if target["health"] == "unknown":
-        return failed("arrival", f"{lost}: {url} has not been scraped yet.",
-                      "Wait for the first scrape and ask again.", ExitCode.DOCTOR_SCRAPE)  # fmt: skip
-    return failed("arrival", f"{lost}: the scrape of {url} fails ({reason}).",
-                  "Does the collector run there, and is this its exporter's port (9464 by default)?",
-                  ExitCode.DOCTOR_SCRAPE)  # fmt: skip
+        return failed(
+            "arrival",
+            f"{lost}: {url} has not been scraped yet.",
+            "Wait for the first scrape and ask again.",
+            ExitCode.DOCTOR_SCRAPE,
+        )
+    return failed(
+        "arrival",
+        f"{lost}: the scrape of {url} fails ({reason}).",
+        "Does the collector run there, and is this its exporter's port (9464 by default)?",
+        ExitCode.DOCTOR_SCRAPE,
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
+    return tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())

@@ -43,10 +43,11 @@ class Backend:
         Raises:
             NoAnswerError: There was no answer, or the expression was refused.
         """
-        answer = self.get("/api/v1/query", query=expression)
-        if not isinstance(answer, dict) or answer.get("status") != "success":  # pyright: ignore[reportUnknownMemberType]
-            raise NoAnswerError("does not answer a query as Prometheus would")
-        result: list[dict[str, Any]] = answer["data"]["result"]
+        answer: Any = self.get("/api/v1/query", query=expression)
+        try:
+            result: list[dict[str, Any]] = answer["data"]["result"]
+        except (KeyError, TypeError):
+            raise NoAnswerError("does not answer a query as Prometheus would") from None
         return [(sample["metric"], float(sample["value"][1])) for sample in result]
 
     def clock_ahead_s(self) -> float | None:

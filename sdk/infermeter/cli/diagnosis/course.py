@@ -1,4 +1,4 @@
-"""The order in which the hops are looked at: as a measurement travels; a broken one leaves those behind it unchecked."""
+"""The order in which the hops are looked at, as a measurement travels; those behind a broken one stay unchecked."""
 
 from __future__ import annotations
 
@@ -81,4 +81,6 @@ def diagnose(addresses: Addresses, *, timeout_s: float, spin: Callable[[str], No
             yield alerting.unreached("Alertmanager")
     else:
         yield from map(alerting.unreached, ("alert", "Alertmanager"))
+    if arrived:
+        yield arrival.check_copies(prometheus, instance)  # as late as possible: a second scrape has its own rhythm
     yield from services.check_services(prometheus)

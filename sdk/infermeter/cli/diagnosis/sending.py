@@ -69,8 +69,12 @@ def check_endpoint(settings: Resolved) -> Finding:
     try:
         socket.create_connection((host, port), timeout=_TIMEOUT_S).close()
     except socket.gaierror:
-        return failed("endpoint", f"The name {host} cannot be resolved.",
-                      "Correct the host in OTEL_EXPORTER_OTLP_ENDPOINT.", ExitCode.DOCTOR_ENDPOINT)  # fmt: skip
+        return failed(
+            "endpoint",
+            f"The name {host} cannot be resolved.",
+            "Correct the host in OTEL_EXPORTER_OTLP_ENDPOINT.",
+            ExitCode.DOCTOR_ENDPOINT,
+        )
     except OSError as error:
         return failed(
             "endpoint",
@@ -94,13 +98,21 @@ def _knock(settings: Resolved, url: str, host: str, port: int) -> Finding:
         return _tls_trouble(url, host, port, str(error))
     except requests.RequestException as error:
         if url.startswith("http://") and _speaks_tls(host, port):
-            return failed("endpoint", f"{host}:{port} speaks TLS, and the address begins with http://.",
-                          "Write https:// in OTEL_EXPORTER_OTLP_ENDPOINT.", ExitCode.DOCTOR_TLS)  # fmt: skip
+            return failed(
+                "endpoint",
+                f"{host}:{port} speaks TLS, and the address begins with http://.",
+                "Write https:// in OTEL_EXPORTER_OTLP_ENDPOINT.",
+                ExitCode.DOCTOR_TLS,
+            )
         return _wrong_port(host, port, type(error).__name__)
     status = answer.status_code
     if status == requests.codes.bad_request and "HTTPS" in answer.text:
-        return failed("endpoint", f"{host}:{port} speaks TLS, and the address begins with http://.",
-                      "Write https:// in OTEL_EXPORTER_OTLP_ENDPOINT.", ExitCode.DOCTOR_TLS)  # fmt: skip
+        return failed(
+            "endpoint",
+            f"{host}:{port} speaks TLS, and the address begins with http://.",
+            "Write https:// in OTEL_EXPORTER_OTLP_ENDPOINT.",
+            ExitCode.DOCTOR_TLS,
+        )
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
         sent = any(name.lower() == "authorization" for name in headers)
         return failed(
@@ -110,13 +122,19 @@ def _knock(settings: Resolved, url: str, host: str, port: int) -> Finding:
             ExitCode.DOCTOR_TOKEN,
         )
     if status == requests.codes.not_found:
-        return failed("endpoint", f"{url} is unknown there (HTTP 404).",
-                      f"Give the base address in OTEL_EXPORTER_OTLP_ENDPOINT; {METRICS_PATH} is added by itself.",
-                      ExitCode.DOCTOR_ENDPOINT)  # fmt: skip
+        return failed(
+            "endpoint",
+            f"{url} is unknown there (HTTP 404).",
+            f"Give the base address in OTEL_EXPORTER_OTLP_ENDPOINT; {METRICS_PATH} is added by itself.",
+            ExitCode.DOCTOR_ENDPOINT,
+        )
     if status in (requests.codes.too_many_requests, requests.codes.service_unavailable):
-        return failed("endpoint", f"The collector is overloaded (HTTP {status}) and refuses for now.",
-                      "Give it more memory or a second replica; services keep their totals and send them later.",
-                      ExitCode.DOCTOR_COLLECTOR)  # fmt: skip
+        return failed(
+            "endpoint",
+            f"The collector is overloaded (HTTP {status}) and refuses for now.",
+            "Give it more memory or a second replica; services keep their totals and send them later.",
+            ExitCode.DOCTOR_COLLECTOR,
+        )
     if not answer.ok:
         return _wrong_port(host, port, f"HTTP {status}")
     return ok("endpoint", f"{host}:{port} takes metrics.")
@@ -166,9 +184,12 @@ def send_canary(settings: Resolved, instance: str) -> Finding:
 
 def _tls_trouble(url: str, host: str, port: int, reason: str) -> Finding:
     if not _speaks_tls(host, port):
-        return failed("endpoint", f"{host}:{port} speaks plain HTTP, and the address begins with https://.",
-                      "Write http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or switch TLS on in the collector.",
-                      ExitCode.DOCTOR_TLS)  # fmt: skip
+        return failed(
+            "endpoint",
+            f"{host}:{port} speaks plain HTTP, and the address begins with https://.",
+            "Write http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or switch TLS on in the collector.",
+            ExitCode.DOCTOR_TLS,
+        )
     expired = "expired" in reason
     return failed(
         "endpoint",
@@ -199,7 +220,7 @@ def _speaks_tls(host: str, port: int) -> bool:
 
 def _environment_headers() -> dict[str, str]:
     """Return the headers that OpenTelemetry's exporter takes from the environment."""
-    return parse_env_headers(_environment("HEADERS") or "", liberal=True)
+    return dict(parse_env_headers(_environment("HEADERS") or "", liberal=True))
 
 
 def _environment(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What the services that report already show: old SDKs, missing labels, requests counted twice, losses, wrong clocks."""
+"""What the services that report already show: old SDKs, missing labels, double counts, losses, wrong clocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _CLOCK_TOLERANCE_S = 60
 def check_services(prometheus: Backend) -> list[Finding]:
     """Return what is wrong with the services that report; one finding that all is well if nothing is."""
     try:
-        jobs = [labels["job"] for labels, _ in prometheus.query(f'count by (job) (infermeter_info{{job!="{CANARY_JOB}"}})')]
+        jobs = [
+            labels["job"] for labels, _ in prometheus.query(f'count by (job) (infermeter_info{{job!="{CANARY_JOB}"}})')
+        ]
         found = [
             *_old_sdks(prometheus),
             *_counted_twice(prometheus),
@@ -44,10 +46,14 @@ def _old_sdks(prometheus: Backend) -> list[Finding]:
         if tuple(int(part) for part in labels["telemetry_sdk_version"].split(".")[:2] if part.isdigit()) < _OLDEST_SDK
     }
     return [
-        failed("services", f"{job} runs opentelemetry-sdk {version}; the oldest supported is 1.36.",
-               "Upgrade opentelemetry-sdk there.", ExitCode.DOCTOR_VERSIONS)
+        failed(
+            "services",
+            f"{job} runs opentelemetry-sdk {version}; the oldest supported is 1.36.",
+            "Upgrade opentelemetry-sdk there.",
+            ExitCode.DOCTOR_VERSIONS,
+        )
         for job, version in sorted(old.items())
-    ]  # fmt: skip
+    ]
 
 
 def _counted_twice(prometheus: Backend) -> list[Finding]:
@@ -64,7 +70,7 @@ def _counted_twice(prometheus: Backend) -> list[Finding]:
             "services",
             f"{job} counts its HTTP requests twice: two instrumentations of FastAPI are active.",
             "Keep one: instrument_app(app, http=True), or OpenTelemetry's own instrumentation, or FastAPI's built-in "
-            "(FastAPI(telemetry={\"metrics\": False}) switches that off).",
+            '(FastAPI(telemetry={"metrics": False}) switches that off).',
             ExitCode.DOCTOR_DOUBLE,
         )
         for job in jobs
@@ -87,16 +93,24 @@ def _without_namespace(prometheus: Backend) -> list[Finding]:
 def _losses(prometheus: Backend) -> list[Finding]:
     rows = prometheus.query("sum by (job, where, reason) (increase(infermeter_dropped_total[10m])) > 0")
     return [
-        warning("services", f"{labels['job']} dropped {value:.0f} measurements in 10 minutes at {labels['where']} "
-                f"({labels['reason']}).", "See the runbook TelemetryMeasurementsDropped.")
+        warning(
+            "services",
+            f"{labels['job']} dropped {value:.0f} measurements in 10 minutes at {labels['where']} "
+            f"({labels['reason']}).",
+            "See the runbook TelemetryMeasurementsDropped.",
+        )
         for labels, value in rows
-    ]  # fmt: skip
+    ]
 
 
 def _clocks(prometheus: Backend) -> list[Finding]:
     rows = prometheus.query(f"pipeline_last_success_timestamp_seconds - time() > {_CLOCK_TOLERANCE_S}")
     return [
-        failed("services", f"The clock of pipeline {labels['pipeline']}'s host is {value:.0f} s ahead of Prometheus'.",
-               "Synchronise it by NTP.", ExitCode.DOCTOR_CLOCK)
+        failed(
+            "services",
+            f"The clock of pipeline {labels['pipeline']}'s host is {value:.0f} s ahead of Prometheus'.",
+            "Synchronise it by NTP.",
+            ExitCode.DOCTOR_CLOCK,
+        )
         for labels, value in rows
-    ]  # fmt: skip
+    ]
