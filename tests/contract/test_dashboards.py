@@ -8,8 +8,9 @@ from itertools import combinations
 import pytest
 from deploy.grafana.source.build import TARGET, main, outdated, rendered
 from tests.contract.dashboard_files import all_queries, dashboards, panels
-from tests.contract.promql import parse, selectors
-from tests.contract.promql_lint import findings
+from tests.contract.shipped import findings
+
+from infermeter.check.promql import parse, selectors
 
 # The four rows and thirteen panels that were asked for, in order, and the panel that answers each.
 REQUIRED_ROWS = {
