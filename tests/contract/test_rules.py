@@ -137,8 +137,6 @@ def test_every_recorded_series_is_read_by_a_rule_or_a_panel():
 # Recorded for people and for rules that come, and why.
 KEPT_FOR_READERS = {
     "model:model_version_active:count": "answers 'what runs?' in one series; the panel counts over the chosen range",
-    "model_version:model_inference_latency_seconds:p50_rate5m": "for people; the alert reads p99",
-    "model_version:model_inference_latency_seconds:p95_rate5m": "for people; the alert reads p99",
 }
 
 

@@ -16,7 +16,7 @@ PLANTED = {
         "unknown-series: nothing exports or records model_inference_request_total, so this is always empty; "
         "did you mean model_inference_requests_total?"
     ),
-    "DCGM_FI_DEV_FB_USED / DCGM_FI_DEV_FB_TOTAL": "use DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE",
+    "avg(DCGM_FI_DEV_MEM_USED)": "nothing exports DCGM_FI_DEV_MEM_USED; use DCGM_FI_DEV_FB_USED, in MiB",
     'count({__name__=~"modell_.*"})': "no known series is named like modell_.*",
     'sum(rate(model_inference_requests_total{outcome="error"}[5m]))': "has no label outcome, so nothing matches",
     'sum(rate(model_prediction_confidence_bucket{model_version="1"}[5m]))': "has no label model_version",

@@ -25,7 +25,8 @@ _BUILT_IN = {
     "__auto": "5m",
 }
 _ALL = ".*"
-_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)|\[\[(\w+)(?::\w+)?\]\]")
+# Not $1, which belongs to label_replace().
+_VARIABLE = re.compile(r"\$\{([a-zA-Z_]\w*)(?::\w+)?\}|\$([a-zA-Z_]\w*)|\[\[(\w+)(?::\w+)?\]\]")
 _LABEL_VALUES = re.compile(r"\s*label_values\(\s*(?:(.*)\s*,\s*)?(\w+)\s*\)\s*", re.DOTALL)
 
 
