@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+import warnings
 from itertools import combinations
 
 import pytest
 from deploy.grafana.source.build import TARGET, main, outdated, rendered
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.contract.dashboard_files import all_queries, dashboards, panels
-from tests.contract.promql import parse, selectors
-from tests.contract.promql_lint import findings
+from tests.contract.rule_files import alerts
+from tests.contract.shipped import KNOWN, findings
+
+from infermeter.check.promql import parse, selectors
 
 # The four rows and thirteen panels that were asked for, in order, and the panel that answers each.
 REQUIRED_ROWS = {
@@ -35,15 +42,48 @@ REQUIRED_ROWS = {
         "queue depth (if batching)": "How many requests wait, and how many are in work?",
     },
 }
-UNITS = {"reqps", "percentunit", "short", "s", "bytes"}
-# A distribution has no good or bad value of its own.
-WITHOUT_THRESHOLDS = {
-    "How are the latencies spread over time?",
-    "How confident are the predictions?",
-    "Which classes are predicted, and in what shares?",
-    "How much GPU memory is used on each node?",  # servers that preallocate memory are full by design
-    "How many requests wait, and how many are in work?",  # depends on the batch size of the model
+FURTHER_ROWS = ["Do the pipelines deliver?"]
+UNITS = {"reqps", "ops", "percentunit", "short", "s", "bytes", "celsius", "watt"}
+# What the page of the local stack draws (deploy/console).
+SHAPES = {"stat", "timeseries", "heatmap", "bargauge", "gauge", "piechart", "table", "state-timeline"}
+# Alerts that a page names before their rules are there. A line goes when they are.
+ANNOUNCED_ALERTS = {
+    "CanaryErrorRateWorse",
+    "CanaryLatencyWorse",
+    "CollectorExportFailing",
+    "CollectorRefusingData",
+    "ConfidenceDistributionShift",
+    "DriftReferenceMissing",
+    "FeatureDrift",
+    "GPUAttributionShadowed",
+    "InferenceBatchingMisconfigured",
+    "InferenceHostBound",
+    "ManyFeaturesDrifted",
+    "ModelReplicasNotReporting",
+    "ModelTrafficStopped",
+    "PipelineDataStale",
+    "PipelineLowSuccessRate",
+    "PipelineOverdue",
+    "PipelineSlow",
+    "PredictionDistributionShift",
+    "RuleEvaluationFailing",
+    "RuleGroupSlow",
+    "SLOBurnRateHigh",
+    "SLOBurnRateSlow",
+    "ScrapeSampleLimitReached",
+    "TelemetryCardinalityGrowing",
+    "TelemetryCardinalityHigh",
+    "TelemetryTargetDown",
 }
+COMPARES_ALL_VERSIONS = {
+    "How is the traffic split between the versions?",
+    "Does one version fail more than the others?",
+    "Is a difference to the usual version more than chance?",
+}
+_ALERT_IN_TEXT = re.compile(
+    r"\b((?:Canary|Collector|Confidence|Drift|Feature|GPU|High|Inference|Low|Many|Model|Pipeline|Prediction|Rule|SLA|SLO"
+    r"|Scrape|Telemetry)(?:[A-Z][A-Za-z]+)+)\b"
+)
 
 every_dashboard = pytest.mark.parametrize("dashboard", dashboards().values(), ids=lambda d: d["uid"])
 every_panel = pytest.mark.parametrize(
@@ -77,16 +117,17 @@ def test_the_overview_has_the_four_rows_and_thirteen_panels_asked_for_in_order()
             titles = rows.setdefault(panel["title"], [])
         else:
             titles.append(panel["title"])
-    assert list(rows) == list(REQUIRED_ROWS)
-    assert rows == {row: list(required.values()) for row, required in REQUIRED_ROWS.items()}
-    assert sum(map(len, rows.values())) == 13
+    assert list(rows) == [*REQUIRED_ROWS, *FURTHER_ROWS]
+    required = {row: list(asked.values()) for row, asked in REQUIRED_ROWS.items()}
+    assert {row: titles for row, titles in rows.items() if row in required} == required
+    assert sum(map(len, required.values())) == 13
 
 
 @every_dashboard
 def test_ids_and_uid_are_fixed_and_unique(dashboard):
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert sorted(ids) == list(range(1, len(ids) + 1))
-    assert dashboard["id"] is None
+    assert "id" not in dashboard, "the id is Grafana's own; the uid is ours"
     assert dashboard["uid"].startswith("infermeter-")
 
 
@@ -114,7 +155,8 @@ def test_everything_reads_the_data_source_that_was_chosen(dashboard):
 @every_dashboard
 def test_variables_can_mean_all_including_series_without_the_label(dashboard):
     variables = {v["name"]: v for v in dashboard["templating"]["list"] if v["type"] == "query"}
-    assert list(variables) == ["namespace", "model", "version"]
+    assert list(variables)[:3] == ["namespace", "model", "version"]
+    assert set(variables) <= {"namespace", "model", "version", "host"}
     assert {v["allValue"] for v in variables.values()} == {".*"}
     assert all(v["includeAll"] and v["current"]["value"] == ["$__all"] for v in variables.values())
 
@@ -139,7 +181,8 @@ def test_the_panel_says_what_it_shows(panel):
 @every_panel
 def test_every_colour_of_the_panel_has_a_meaning_in_words(panel):
     thresholds = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1:]
-    assert bool(thresholds) == (panel["title"] not in WITHOUT_THRESHOLDS)
+    has_reason = " No limit is drawn: " in panel["description"]
+    assert bool(thresholds) != has_reason, "a limit, or the reason why there is none"
     assert panel["description"].count(" on: ") == len(thresholds)
     values = [step["value"] for step in thresholds]
     assert values == sorted(values)
@@ -149,6 +192,48 @@ def test_every_colour_of_the_panel_has_a_meaning_in_words(panel):
 def test_queries_of_the_panel_are_lettered_and_named(panel):
     assert [target["refId"] for target in panel["targets"]] == list("ABCDEFGH"[: len(panel["targets"])])
     assert all(target["legendFormat"] for target in panel["targets"])
+
+
+@every_panel
+def test_the_panel_is_of_a_shape_that_our_own_page_draws(panel):
+    assert panel["type"] in SHAPES
+    assert panel["transformations"] == []
+
+
+@every_panel
+def test_alerts_that_the_panel_names_exist_and_are_linked_to_their_runbooks(panel):
+    exist = {alert.name for alert in alerts()} | ANNOUNCED_ALERTS
+    linked = {link["title"].removeprefix("Runbook ") for link in panel["links"]}
+    assert linked <= exist
+    assert set(_ALERT_IN_TEXT.findall(panel["description"])) <= exist
+    for link in panel["links"]:
+        assert link["url"] == f"https://infermeter.example/deploy/runbooks/{link['title'].removeprefix('Runbook ')}.md"
+
+
+@every_panel
+def test_a_click_on_a_series_opens_a_page_that_exists_with_labels_that_the_series_have(panel):
+    for link in panel["fieldConfig"]["defaults"].get("links", []):
+        uid = re.match(r"/d/([\w-]+)\?", link["url"])[1]
+        assert uid in {dashboard["uid"] for dashboard in dashboards().values()}
+        page = next(dashboard for dashboard in dashboards().values() if dashboard["uid"] == uid)
+        handed_over = set(re.findall(r"&var-(\w+)=", link["url"]))
+        assert handed_over <= {variable["name"] for variable in page["templating"]["list"]}
+
+
+@every_dashboard
+def test_a_page_links_to_the_other_pages_and_to_the_runbooks(dashboard):
+    pages, runbooks = dashboard["links"]
+    assert (pages["tags"], pages["keepTime"], pages["includeVars"]) == (dashboard["tags"], True, True)
+    assert runbooks["url"] == "https://infermeter.example/deploy/runbooks/README.md"
+
+
+@every_dashboard
+def test_grafanas_own_types_read_and_write_the_page_without_a_difference(dashboard):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # inside of the foundation SDK
+        register_default_plugins()
+    written = JSONEncoder(sort_keys=True, indent=2).encode(Dashboard.from_json(dashboard))
+    assert written == json.dumps(dashboard, sort_keys=True, indent=2)
 
 
 @every_panel
@@ -171,12 +256,20 @@ def test_windows_follow_the_zoom(query):
 
 @every_query
 def test_the_choice_of_namespace_model_and_version_filters_what_has_these_labels(query):
+    if query.panel in COMPARES_ALL_VERSIONS:
+        return
     for selector in selectors(parse(query.expr)):
         filtered = {label for label, _, _ in selector.matchers}
         if selector.name.startswith("model_prediction_confidence"):
             assert {"namespace", "model_name"} <= filtered
-        elif selector.name.startswith("model_"):
-            assert {"namespace", "model_name", "model_version"} <= filtered
+        elif "model_version" in (KNOWN.labels(selector.name) or ()):
+            assert {
+                "namespace",
+                "model_name",
+                "model_version",
+            } <= filtered or query.panel == "How many series does each model cost?"
+        elif "model_name" in (KNOWN.labels(selector.name) or ()):
+            assert {"namespace", "model_name"} <= filtered
 
 
 def _datasources(node):

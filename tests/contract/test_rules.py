@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 import yaml
-from tests.contract import known_series
-from tests.contract.promql import bare, nodes, operator, parse, result_labels, selectors
-from tests.contract.promql_lint import findings
 from tests.contract.promtool import check_rules, run_promtool
 from tests.contract.rule_files import RULE_TESTS, Rule, alerts, recordings, rule_files, rules
+from tests.contract.shipped import KNOWN, findings
+
+from infermeter.check.promql import bare, nodes, operator, parse, result_labels, selectors
 
 REQUIRED = {
     "HighInferenceLatency": ("critical", "5m"),
@@ -90,13 +90,15 @@ def test_the_alert_compares_something(alert: Rule):
 @every_alert
 def test_labels_in_the_texts_survive_the_expression(alert: Rule):
     used = {label for text in alert.texts.values() for label in LABEL_IN_TEXT.findall(text)}
-    available = result_labels(parse(alert.expr), lambda name: known_series.known(name) or frozenset())
+    available = result_labels(parse(alert.expr), KNOWN.labels)
+    assert available is not None
     assert used <= available
 
 
 @every_alert
 def test_no_label_of_a_replica_reaches_the_alert(alert: Rule):
-    available = result_labels(parse(alert.expr), lambda name: known_series.known(name) or frozenset())
+    available = result_labels(parse(alert.expr), KNOWN.labels)
+    assert available is not None
     kept = {"instance", "host_name"} if alert.name in ABOUT_ONE_PROCESS else set[str]()
     assert not available & ({"instance", "host_name", "le"} - kept), "one problem would page once per replica"
 
@@ -141,14 +143,7 @@ def test_every_recorded_series_is_read_by_a_rule_or_a_panel():
 # Recorded for people and for rules that come, and why.
 KEPT_FOR_READERS = {
     "model:model_version_active:count": "answers 'what runs?' in one series; the panel counts over the chosen range",
-    "model_version:model_inference_latency_seconds:p50_rate5m": "for people; the alert reads p99",
-    "model_version:model_inference_latency_seconds:p95_rate5m": "for people; the alert reads p99",
 }
-
-
-def test_a_name_stops_being_announced_once_something_exports_or_records_it():
-    there = known_series.exported().keys() | known_series.recorded().keys() | known_series.FOREIGN.keys()
-    assert known_series.ANNOUNCED.keys() & there == set()
 
 
 def test_error_ratio_counts_errors_and_timeouts_over_what_is_judged():

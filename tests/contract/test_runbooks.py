@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.contract.promql_lint import findings
 from tests.contract.rule_files import RUNBOOKS, alerts
+from tests.contract.shipped import findings
 
 SECTIONS = [
     "What it means",

@@ -6,11 +6,19 @@ import json
 import sys
 from pathlib import Path
 
+from deploy.grafana.source.gpu_fleet import GPU_PAGE
+from deploy.grafana.source.model import MODEL_PAGE
 from deploy.grafana.source.overview import OVERVIEW
 from deploy.grafana.source.panels import dashboard_json
+from deploy.grafana.source.telemetry_health import TELEMETRY_PAGE
 
 TARGET = Path(__file__).resolve().parents[1] / "dashboards"
-DASHBOARDS = {"overview.json": OVERVIEW}
+DASHBOARDS = {
+    "overview.json": OVERVIEW,
+    "model.json": MODEL_PAGE,
+    "gpu-fleet.json": GPU_PAGE,
+    "telemetry-health.json": TELEMETRY_PAGE,
+}
 
 
 def rendered() -> dict[str, str]:

@@ -14,55 +14,32 @@ from deploy.grafana.source.panels import (
     Query,
     Row,
     Threshold,
-    Variable,
 )
-
-# What is selected at the top of the page.
-MODEL = 'namespace=~"$namespace",model_name=~"$model"'
-VERSION = f'{MODEL},model_version=~"$version"'
-FAILED = f'{VERSION},status=~"error|timeout"'
-JUDGED = f'{VERSION},status=~"success|error|timeout"'
-
-REQUESTS = "model_inference_requests_total"
-LATENCY = "model_inference_latency_seconds_bucket"
-VALUES = "model_feature_values_total"
-QUEUE = "model_inference_queue_depth"
-
-_NO_REQUESTS = "Waits for a first request to a model"
-_NO_GPU = "Waits for GPU metrics (dcgm-exporter, or the SDK's)"
-
-
-def _rate(name: str, labels: str = VERSION) -> str:
-    return f"rate({name}{{{labels}}}[$__rate_interval])"
-
-
-def _shared_bounds(by: str) -> str:
-    """Keep the buckets that every selected replica has.
-
-    Models with different SLAs have different bounds, and a sum over a bound that only some of them have is nonsense.
-    """
-    group = by.removesuffix("le").rstrip(", ")
-    everyone = f'count by ({group}) ({LATENCY}{{{VERSION},le="+Inf"}})'
-    return f"(count by ({by}) ({LATENCY}{{{VERSION}}}) == on ({group}) group_left () {everyone})"
+from deploy.grafana.source.pipelines import PIPELINES_ROW
+from deploy.grafana.source.queries import (
+    CONFIDENCE,
+    LATENCY,
+    LATENCY_HEATMAP,
+    NO_GPU,
+    NO_REFERENCE,
+    NO_REQUESTS,
+    NO_RULES,
+    QUEUE,
+    REQUESTS,
+    VARIABLES,
+    VERSION,
+    drift,
+    failed_share,
+    rate,
+    share_of_classes,
+    shared_bounds,
+)
 
 
 def _quantile(quantile: str) -> str:
     by = "namespace, model_name, le"
-    buckets = f"sum by ({by}) ({_rate(LATENCY)}) and on ({by}) {_shared_bounds(by)}"
+    buckets = f"sum by ({by}) ({rate(LATENCY)}) and on ({by}) {shared_bounds(by)}"
     return f"histogram_quantile({quantile}, {buckets}) >= 0"
-
-
-def _share_of_classes() -> str:
-    chosen = f'{VERSION},feature="prediction"'
-    per_class = f"sum by (namespace, model_name, bin) ({_rate(VALUES, chosen)})"
-    per_model = f"sum by (namespace, model_name) ({_rate(VALUES, chosen)})"
-    return f"{per_class} / on (namespace, model_name) group_left () ({per_model} > 0)"
-
-
-def _failed_share() -> str:
-    failed = f"sum({_rate(REQUESTS, FAILED)})"
-    judged = f"sum({_rate(REQUESTS, JUDGED)})"
-    return f"({failed} or 0 * {judged}) / ({judged} > 0)"
 
 
 OVERVIEW_ROW = Row(
@@ -73,8 +50,8 @@ OVERVIEW_ROW = Row(
             title="How many requests per second do all models get?",
             description="Every call to the selected models, however it ended.",
             unit="reqps",
-            queries=(Query(f"sum({_rate(REQUESTS)})", "requests/s"),),
-            waits_for=_NO_REQUESTS,
+            queries=(Query(f"sum({rate(REQUESTS)})", "requests/s"),),
+            waits_for=NO_REQUESTS,
             base=GREY,
             thresholds=(Threshold(0.001, GREEN, "there is traffic", "0.001/s"),),
             width=6,
@@ -87,12 +64,13 @@ OVERVIEW_ROW = Row(
                 "Errors and timeouts among all requests that count; cancelled and rejected ones are on neither side."
             ),
             unit="percentunit",
-            queries=(Query(_failed_share(), "failed"),),
-            waits_for=_NO_REQUESTS,
+            queries=(Query(failed_share(), "failed"),),
+            waits_for=NO_REQUESTS,
             thresholds=(
                 Threshold(0.005, YELLOW, "half of what is allowed", "0.5 %"),
                 Threshold(0.01, RED, "HighPredictionErrorRate fires if it lasts", "1 %"),
             ),
+            alerts=("HighPredictionErrorRate",),
             width=6,
             height=5,
             decimals=2,
@@ -104,7 +82,7 @@ OVERVIEW_ROW = Row(
             unit="short",
             queries=(
                 Query(
-                    f"count(sum by (namespace, model_name, model_version) ({_rate(REQUESTS)}) > 0) or vector(0)",
+                    f"count(sum by (namespace, model_name, model_version) ({rate(REQUESTS)}) > 0) or vector(0)",
                     "active",
                 ),
                 Query(
@@ -112,7 +90,7 @@ OVERVIEW_ROW = Row(
                     "loaded",
                 ),
             ),
-            waits_for=_NO_REQUESTS,
+            waits_for=NO_REQUESTS,
             base=ORANGE,
             thresholds=(Threshold(1, GREEN, "at least one version is there", "1"),),
             width=6,
@@ -128,9 +106,10 @@ OVERVIEW_ROW = Row(
                 Query('avg(gpu:utilization_ratio:avg5m{pod!=""})', "held by a pod"),
                 Query("avg(gpu:utilization_ratio:avg5m)", "all"),
             ),
-            waits_for=_NO_GPU,
+            waits_for=NO_GPU,
             base=ORANGE,
             thresholds=(Threshold(0.3, GREEN, "enough; a single GPU below it is LowGPUUtilization", "30 %"),),
+            alerts=("LowGPUUtilization",),
             width=6,
             height=5,
             decimals=0,
@@ -155,7 +134,7 @@ LATENCY_ROW = Row(
                 Query(_quantile("0.95"), "{{model_name}} {{namespace}} p95"),
                 Query(_quantile("0.99"), "{{model_name}} {{namespace}} p99"),
             ),
-            waits_for=_NO_REQUESTS,
+            waits_for=NO_REQUESTS,
             thresholds=(
                 Threshold(
                     0.5,
@@ -164,6 +143,8 @@ LATENCY_ROW = Row(
                     "500 ms",
                 ),
             ),
+            alerts=("HighInferenceLatency",),
+            opens="model",
             height=9,
         ),
         Panel(
@@ -174,16 +155,9 @@ LATENCY_ROW = Row(
                 "share, because a sum over the others would be wrong."
             ),
             unit="s",
-            queries=(
-                Query(
-                    f"sum by (le) (increase({LATENCY}{{{VERSION}}}[$__rate_interval])) and on (le) "
-                    f"(count by (le) ({LATENCY}{{{VERSION}}}) == "
-                    f'on () group_left () count({LATENCY}{{{VERSION},le="+Inf"}}))',
-                    "{{le}}",
-                    buckets=True,
-                ),
-            ),
-            waits_for=_NO_REQUESTS,
+            queries=(Query(LATENCY_HEATMAP, "{{le}}", buckets=True),),
+            waits_for=NO_REQUESTS,
+            no_limit="each model has its own SLA",
             minimum=None,
             height=9,
         ),
@@ -212,9 +186,11 @@ LATENCY_ROW = Row(
                     instant=True,
                 ),
             ),
-            waits_for="Waits for recorded series: are the rules loaded, and is a request there?",
+            waits_for=NO_RULES,
             base=RED,
             thresholds=(Threshold(0.99, GREEN, "the SLA is met; below it HighInferenceLatency fires", "99 %"),),
+            alerts=("HighInferenceLatency", "SLANotABucketBoundary"),
+            opens="model",
             height=9,
             decimals=2,
             minimum=None,
@@ -234,15 +210,10 @@ HEALTH_ROW = Row(
                 "version, so the choice of a version does not change this panel."
             ),
             unit="short",
-            queries=(
-                Query(
-                    f"sum by (le) (increase(model_prediction_confidence_bucket{{{MODEL}}}[$__range]))",
-                    "{{le}}",
-                    instant=True,
-                    buckets=True,
-                ),
-            ),
+            queries=(Query(CONFIDENCE, "{{le}}", instant=True, buckets=True),),
             waits_for="Waits for a prediction that states its confidence",
+            no_limit="what is usual differs from model to model; a change is what counts",
+            alerts=("ConfidenceDistributionShift",),
             base=BLUE,
             height=9,
             decimals=0,
@@ -252,8 +223,11 @@ HEALTH_ROW = Row(
             title="Which classes are predicted, and in what shares?",
             description="Share of each predicted class, per model; the bands add up to 100 % for one model.",
             unit="percentunit",
-            queries=(Query(_share_of_classes(), "{{model_name}} {{namespace}} {{bin}}"),),
+            queries=(Query(share_of_classes(), "{{model_name}} {{namespace}} {{bin}}"),),
             waits_for="Waits for a prediction that states its class",
+            no_limit="what is usual differs from model to model; a change is what counts",
+            alerts=("PredictionDistributionShift",),
+            opens="model",
             base=BLUE,
             height=9,
             stacked=True,
@@ -263,19 +237,14 @@ HEALTH_ROW = Row(
             title="Which features have drifted most from the training data?",
             description="Population stability index over the last hour, above what chance alone would give.",
             unit="short",
-            queries=(
-                Query(
-                    "topk(20, clamp_min("
-                    f"model_feature:drift_psi:1h{{{VERSION}}} - model_feature:drift_psi_null:1h{{{VERSION}}}, 0))",
-                    "{{model_name}} {{model_version}} {{feature}}",
-                    instant=True,
-                ),
-            ),
-            waits_for="Waits for a drift reference and the drift rules",
+            queries=(Query(f"topk(20, {drift()})", "{{model_name}} {{model_version}} {{feature}}", instant=True),),
+            waits_for=NO_REFERENCE,
             thresholds=(
                 Threshold(0.1, YELLOW, "worth a look", "0.1"),
                 Threshold(0.2, RED, "the feature is not what the model was trained on", "0.2"),
             ),
+            alerts=("FeatureDrift",),
+            opens="model",
             height=9,
             decimals=2,
         ),
@@ -294,7 +263,9 @@ INFRASTRUCTURE_ROW = Row(
                 Query("sum by (host) (gpu:memory_used_bytes:max)", "{{host}} used"),
                 Query("sum by (host) (gpu:memory_used_bytes:max + gpu:memory_free_bytes:max)", "{{host}} used + free"),
             ),
-            waits_for=_NO_GPU,
+            waits_for=NO_GPU,
+            no_limit="servers that reserve memory when they start are full by design",
+            opens="gpu-fleet",
         ),
         Panel(
             shape="bargauge",
@@ -340,7 +311,10 @@ INFRASTRUCTURE_ROW = Row(
                     "{{model_name}} {{namespace}} in work",
                 ),
             ),
-            waits_for=_NO_REQUESTS,
+            waits_for=NO_REQUESTS,
+            no_limit="it depends on the batch size of the model",
+            alerts=("InferenceBatchingMisconfigured",),
+            opens="model",
         ),
     ),
 )
@@ -348,26 +322,7 @@ INFRASTRUCTURE_ROW = Row(
 OVERVIEW = Dashboard(
     uid="infermeter-overview",
     title="Inference overview",
-    description="Traffic, errors, latency, predictions and infrastructure of all models on one page.",
-    rows=(OVERVIEW_ROW, LATENCY_ROW, HEALTH_ROW, INFRASTRUCTURE_ROW),
-    variables=(
-        Variable(
-            "namespace",
-            "Namespace",
-            "Kubernetes namespace or deployment environment; All includes services without one.",
-            f"label_values({REQUESTS}, namespace)",
-        ),
-        Variable(
-            "model",
-            "Model",
-            "Model name as the service declares it.",
-            f'label_values({REQUESTS}{{namespace=~"$namespace"}}, model_name)',
-        ),
-        Variable(
-            "version",
-            "Version",
-            "Version of the model.",
-            f"label_values({REQUESTS}{{{MODEL}}}, model_version)",
-        ),
-    ),
+    description="Traffic, errors, latency, predictions, infrastructure and pipelines of all models on one page.",
+    rows=(OVERVIEW_ROW, LATENCY_ROW, HEALTH_ROW, INFRASTRUCTURE_ROW, PIPELINES_ROW),
+    variables=VARIABLES,
 )

@@ -1,4 +1,4 @@
-"""The few shapes our dashboards are made of, as Grafana's JSON. Knows nothing of what is shown.
+"""The records our dashboards are written in, and the JSON that Grafana makes of them. Knows nothing of what is shown.
 
 Ids, positions and query letters are given in order, so the same source always gives the same file.
 """
@@ -6,16 +6,23 @@ Ids, positions and query letters are given in order, so the same source always g
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
-Json = dict[str, Any]
+from deploy.grafana.source.shapes import COLOURED_BY_VALUE, Json, Shape, custom_of, options_of, overrides_of
 
 # Grafana 11.0.
 SCHEMA_VERSION = 39
 WIDTH = 24
 ROW_HEIGHT = 1
+_TIME_PICKER: Json = {
+    "hidden": False,
+    "refresh_intervals": ["5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "1d"],
+    "time_options": ["5m", "15m", "1h", "6h", "12h", "24h", "2d", "7d", "30d"],
+}
 
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+
+# Where the runbooks can be read; deploy/runbooks/README.md says how to set it.
+RUNBOOKS = "https://infermeter.example/deploy/runbooks/"
 
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
 
@@ -29,12 +36,14 @@ class Query:
         legend: Name of each series; `{{label}}` is filled in.
         instant: Ask for one value instead of a course over time.
         buckets: The result is the cumulative buckets of a histogram.
+        table: The labels are wanted as columns.
     """
 
     expr: str
     legend: str
     instant: bool = False
     buckets: bool = False
+    table: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,9 @@ class Panel:
         waits_for: What is missing when there is nothing to show.
         base: Colour below the first threshold.
         thresholds: Ascending. Their meaning is added to the description.
+        no_limit: Why there are none: what decides instead, for the description.
+        alerts: The alerts that watch the same thing; the panel links to their runbooks.
+        opens: The page about one model or GPU that a click on a series opens, by file name without suffix.
         width: Of 24 columns.
         height: In Grafana's grid units.
         decimals: Digits after the point; None leaves it to Grafana.
@@ -75,7 +87,7 @@ class Panel:
         stacked: Draw the series on top of each other.
     """
 
-    shape: Literal["stat", "timeseries", "heatmap", "bargauge"]
+    shape: Shape
     title: str
     description: str
     unit: str
@@ -83,6 +95,9 @@ class Panel:
     waits_for: str
     base: str = GREEN
     thresholds: tuple[Threshold, ...] = ()
+    no_limit: str = ""
+    alerts: tuple[str, ...] = ()
+    opens: str = ""
     width: int = 8
     height: int = 8
     decimals: int | None = None
@@ -128,20 +143,26 @@ def dashboard_json(dashboard: Dashboard) -> Json:
         "editable": False,
         "fiscalYearStartMonth": 0,
         "graphTooltip": 1,
-        "id": None,
         "links": [
             {
+                **_LINK,
                 "asDropdown": True,
-                "icon": "external link",
                 "includeVars": True,
                 "keepTime": True,
                 "tags": ["infermeter"],
-                "targetBlank": False,
-                "title": "infermeter",
-                "tooltip": "",
+                "title": "Other pages",
+                "tooltip": "The same choice and time range on another page",
                 "type": "dashboards",
-                "url": "",
-            }
+            },
+            {
+                **_LINK,
+                "icon": "doc",
+                "targetBlank": True,
+                "title": "Runbooks",
+                "tooltip": "What each alert means and what to do",
+                "type": "link",
+                "url": f"{RUNBOOKS}README.md",
+            },
         ],
         "panels": _placed(dashboard.rows),
         "refresh": "30s",
@@ -149,7 +170,7 @@ def dashboard_json(dashboard: Dashboard) -> Json:
         "tags": ["infermeter"],
         "templating": {"list": [_datasource_variable(), *map(_label_variable, dashboard.variables)]},
         "time": {"from": "now-1h", "to": "now"},
-        "timepicker": {},
+        "timepicker": _TIME_PICKER,
         "timezone": "browser",
         "title": dashboard.title,
         "uid": dashboard.uid,
@@ -185,10 +206,9 @@ def _placed(rows: tuple[Row, ...]) -> list[Json]:
 
 
 def _panel_json(panel: Panel) -> Json:
-    meanings = "".join(f" From {t.shown} on: {t.meaning}." for t in panel.thresholds)
     defaults: Json = {
-        "color": {"mode": "thresholds" if panel.shape in {"stat", "bargauge"} else "palette-classic"},
-        "custom": _CUSTOM[panel.shape](panel),
+        "color": {"mode": "thresholds" if panel.shape in COLOURED_BY_VALUE else "palette-classic"},
+        "custom": custom_of(panel.shape, stacked=panel.stacked, has_thresholds=bool(panel.thresholds)),
         "mappings": [],
         "noValue": panel.waits_for,
         "thresholds": {
@@ -202,15 +222,27 @@ def _panel_json(panel: Panel) -> Json:
     }
     optional = {"decimals": panel.decimals, "min": panel.minimum, "max": panel.maximum}
     defaults |= {name: value for name, value in optional.items() if value is not None}
+    if panel.opens:
+        defaults["links"] = [_drill_down(panel.opens)]
     return {
         "datasource": DATASOURCE,
-        "description": f"{panel.description}{meanings}",
-        "fieldConfig": {"defaults": defaults, "overrides": []},
-        "options": _OPTIONS[panel.shape](panel),
+        "description": _description(panel),
+        "fieldConfig": {"defaults": defaults, "overrides": overrides_of(panel.shape, panel.queries[0].legend)},
+        "links": [_runbook_link(alert) for alert in panel.alerts],
+        "options": options_of(panel.shape, panel.unit),
+        "repeatDirection": "h",
         "targets": [_target(query, chr(ord("A") + i)) for i, query in enumerate(panel.queries)],
         "title": panel.title,
+        "transformations": [],
+        "transparent": False,
         "type": panel.shape,
     }
+
+
+def _description(panel: Panel) -> str:
+    meanings = "".join(f" From {t.shown} on: {t.meaning}." for t in panel.thresholds)
+    no_limit = f" No limit is drawn: {panel.no_limit}." if panel.no_limit else ""
+    return f"{panel.description}{meanings}{no_limit}"
 
 
 def _target(query: Query, letter: str) -> Json:
@@ -218,7 +250,7 @@ def _target(query: Query, letter: str) -> Json:
         "datasource": DATASOURCE,
         "editorMode": "code",
         "expr": query.expr,
-        "format": "heatmap" if query.buckets else "time_series",
+        "format": "heatmap" if query.buckets else "table" if query.table else "time_series",
         "instant": query.instant,
         "legendFormat": query.legend,
         "range": not query.instant,
@@ -226,101 +258,49 @@ def _target(query: Query, letter: str) -> Json:
     }
 
 
-def _timeseries_custom(panel: Panel) -> Json:
-    return {
-        "axisPlacement": "auto",
-        "drawStyle": "line",
-        "fillOpacity": 40 if panel.stacked else 8,
-        "lineInterpolation": "linear",
-        "lineWidth": 1,
-        "showPoints": "auto",
-        "spanNulls": False,
-        "stacking": {"group": "A", "mode": "normal" if panel.stacked else "none"},
-        "thresholdsStyle": {"mode": "dashed" if panel.thresholds else "off"},
-    }
-
-
-def _heatmap_custom(_panel: Panel) -> Json:
-    return {"hideFrom": {"legend": False, "tooltip": False, "viz": False}, "scaleDistribution": {"type": "linear"}}
-
-
-def _no_custom(_panel: Panel) -> Json:
-    return {}
-
-
-def _stat_options(_panel: Panel) -> Json:
-    return {
-        "colorMode": "value",
-        "graphMode": "area",
-        "justifyMode": "auto",
-        "orientation": "auto",
-        "reduceOptions": _LAST,
-        "textMode": "auto",
-        "wideLayout": True,
-    }
-
-
-def _timeseries_options(_panel: Panel) -> Json:
-    return {
-        "legend": {"calcs": ["lastNotNull", "max"], "displayMode": "table", "placement": "bottom", "showLegend": True},
-        "tooltip": {"mode": "multi", "sort": "desc"},
-    }
-
-
-def _heatmap_options(panel: Panel) -> Json:
-    return {
-        "calculate": False,
-        "cellGap": 1,
-        "color": {
-            "exponent": 0.5,
-            "fill": "dark-orange",
-            "mode": "scheme",
-            "reverse": False,
-            "scale": "exponential",
-            "scheme": "Oranges",
-            "steps": 64,
-        },
-        "filterValues": {"le": 1e-9},
-        "legend": {"show": True},
-        "rowsFrame": {"layout": "auto"},
-        "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": True},
-        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": panel.unit},
-    }
-
-
-def _bargauge_options(_panel: Panel) -> Json:
-    return {
-        "displayMode": "gradient",
-        "maxVizHeight": 300,
-        "minVizHeight": 12,
-        "minVizWidth": 8,
-        "namePlacement": "auto",
-        "orientation": "horizontal",
-        "reduceOptions": _LAST,
-        "showUnfilled": True,
-        "sizing": "auto",
-        "valueMode": "color",
-    }
-
-
-_LAST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-_CUSTOM = {
-    "stat": _no_custom,
-    "timeseries": _timeseries_custom,
-    "heatmap": _heatmap_custom,
-    "bargauge": _no_custom,
+_LINK: Json = {
+    "asDropdown": False,
+    "icon": "external link",
+    "includeVars": False,
+    "keepTime": False,
+    "tags": [],
+    "targetBlank": False,
+    "url": "",
 }
-_OPTIONS = {
-    "stat": _stat_options,
-    "timeseries": _timeseries_options,
-    "heatmap": _heatmap_options,
-    "bargauge": _bargauge_options,
+
+
+def _runbook_link(alert: str) -> Json:
+    return {
+        **_LINK,
+        "targetBlank": True,
+        "title": f"Runbook {alert}",
+        "tooltip": "",
+        "type": "link",
+        "url": f"{RUNBOOKS}{alert}.md",
+    }
+
+
+# What a click on a series hands over to the page it opens.
+_HANDED_OVER = {
+    "model": {"namespace": "namespace", "model": "model_name", "version": "model_version"},
+    "gpu-fleet": {"host": "host"},
 }
+
+
+def _drill_down(page: str) -> Json:
+    chosen = "".join(f"&var-{name}=${{__field.labels.{label}}}" for name, label in _HANDED_OVER[page].items())
+    url = f"/d/infermeter-{page}?${{datasource:queryparam}}&${{__url_time_range}}{chosen}"
+    return {**_LINK, "title": f"Open the page {page} for this series", "tooltip": "", "type": "link", "url": url}
+
+
+# Grafana writes these defaults of interval variables into every variable.
+_NO_INTERVAL: Json = {"auto": False, "auto_count": 30, "auto_min": "10s"}
 
 
 def _datasource_variable() -> Json:
     return {
-        "current": {},
+        **_NO_INTERVAL,
+        "current": {"text": "", "value": ""},
         "description": "The Prometheus that has the series.",
         "hide": 0,
         "includeAll": False,
@@ -338,11 +318,11 @@ def _datasource_variable() -> Json:
 
 def _label_variable(variable: Variable) -> Json:
     return {
+        **_NO_INTERVAL,
         # All is a pattern and not the list of values: the list would hide series that lack the label.
         "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "datasource": DATASOURCE,
-        "definition": variable.query,
         "description": variable.description,
         "hide": 0,
         "includeAll": True,

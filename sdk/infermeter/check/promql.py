@@ -67,7 +67,7 @@ def bare(node: Any) -> Any:
 def selectors(node: Any, function: str | None = None) -> Iterator[Selector]:
     """Yield every series selector of an expression."""
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
-        vector = node.vector_selector if isinstance(node, ast.MatrixSelector) else node
+        vector = _vector(node)
         range_s = node.range.total_seconds() if isinstance(node, ast.MatrixSelector) else None
         matchers = tuple((m.name, _OPERATORS[str(m.op)], m.value) for m in vector.matchers.matchers)
         yield Selector(vector.name or "", matchers, function if range_s is not None else None, range_s)
@@ -77,12 +77,26 @@ def selectors(node: Any, function: str | None = None) -> Iterator[Selector]:
         yield from selectors(child, name)
 
 
+def _vector(node: ast.VectorSelector | ast.MatrixSelector) -> ast.VectorSelector:
+    return node.vector_selector if isinstance(node, ast.MatrixSelector) else node
+
+
 _OPERATORS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
 
 
 def operator(node: Any) -> str:
     """Return the operator of a binary expression or the name of an aggregation."""
     return str(node.op).strip("'")
+
+
+def calls(node: Any, name: str) -> Iterator[Any]:
+    """Yield every call of a function."""
+    return (part for part in nodes(node) if isinstance(part, ast.Call) and part.func.name == name)
+
+
+def is_aggregation(node: Any, name: str) -> bool:
+    """Say whether a node is this aggregation."""
+    return isinstance(node, ast.AggregateExpr) and operator(node) == name
 
 
 def grouping(node: Any) -> Iterator[str]:
@@ -96,36 +110,59 @@ def grouping(node: Any) -> Iterator[str]:
             yield from part.modifier.group_labels or ()
 
 
-def result_labels(node: Any, labels_of: Callable[[str], frozenset[str]]) -> frozenset[str]:
-    """Return the labels that an expression's result can have.
+class _UnknownLabelsError(Exception):
+    """An expression reads a series whose labels nobody knows."""
+
+
+def result_labels(node: Any, labels_of: Callable[[str], frozenset[str] | None]) -> frozenset[str] | None:
+    """Return the labels that an expression's result can have; None if that cannot be told.
 
     Args:
         node: The expression.
-        labels_of: Returns the labels of a series by name.
+        labels_of: Returns the labels of a series by name; None for a series whose labels nobody knows.
     """
+
+    def certain(name: str) -> frozenset[str]:
+        labels = labels_of(name)
+        if labels is None:
+            raise _UnknownLabelsError
+        return labels
+
+    try:
+        return _labels(node, certain)
+    except _UnknownLabelsError:
+        return None
+
+
+def _labels(node: Any, labels_of: Callable[[str], frozenset[str]]) -> frozenset[str]:
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
-        vector = node.vector_selector if isinstance(node, ast.MatrixSelector) else node
-        return labels_of(vector.name or "")
+        return labels_of(_vector(node).name or "")
     if isinstance(node, ast.AggregateExpr):
-        return _aggregated(node, result_labels(node.expr, labels_of))
+        return _aggregated(node, labels_of)
     if isinstance(node, ast.BinaryExpr):
-        left, right = result_labels(node.lhs, labels_of), result_labels(node.rhs, labels_of)
-        return _combined(node, left, right)
+        return _combined(node, _labels(node.lhs, labels_of), _labels(node.rhs, labels_of))
     if isinstance(node, ast.Call):
         return _called(node, labels_of)
     inner = next(children(node), None)
-    return frozenset() if inner is None else result_labels(inner, labels_of)
+    return frozenset() if inner is None else _labels(inner, labels_of)
 
 
-def _aggregated(node: Any, inner: frozenset[str]) -> frozenset[str]:
+def _aggregated(node: Any, labels_of: Callable[[str], frozenset[str]]) -> frozenset[str]:
     name = operator(node)
     if name in {"topk", "bottomk"}:
-        return inner
-    added = frozenset({node.param.val}) if name == "count_values" else frozenset()
+        return _labels(node.expr, labels_of)
+    added = frozenset({node.param.val}) if name == "count_values" else frozenset[str]()
     if node.modifier is None:
         return added
-    named = frozenset(node.modifier.labels)
-    return ((inner & named) if node.modifier.type == ast.AggModifierType.By else (inner - named)) | added
+    named = frozenset[str](node.modifier.labels)
+    by = node.modifier.type == ast.AggModifierType.By
+    try:
+        inner = _labels(node.expr, labels_of)
+    except _UnknownLabelsError:
+        if not by:
+            raise
+        inner = named  # whatever goes in, only these come out
+    return ((inner & named) if by else (inner - named)) | added
 
 
 def _combined(node: Any, left: frozenset[str], right: frozenset[str]) -> frozenset[str]:
@@ -154,7 +191,7 @@ def _called(node: Any, labels_of: Callable[[str], frozenset[str]]) -> frozenset[
         return frozenset(label for label, op, _ in only.matchers if op == "=")
     if name == "scalar" or not arguments:
         return frozenset()
-    labels = frozenset[str]().union(*(result_labels(argument, labels_of) for argument in arguments))
+    labels = frozenset[str]().union(*(_labels(argument, labels_of) for argument in arguments))
     if name == "label_replace":
         return labels | {arguments[1].val}
     return labels - {"le"} if name == "histogram_quantile" else labels

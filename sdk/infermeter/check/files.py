@@ -1,0 +1,132 @@
+"""Checks files of all kinds: finds them, reads them, and collects what is wrong with each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import yaml
+
+from infermeter.check.dashboard_files import NotADashboardError, read_dashboard
+from infermeter.check.dashboard_lints import dashboard_findings
+from infermeter.check.expression_lints import mistakes
+from infermeter.check.finding import Finding
+from infermeter.check.known_series import KnownSeries
+from infermeter.check.rule_files import NotRulesError, read_rules
+from infermeter.check.rule_lints import rule_findings
+from infermeter.check.runbook_files import queries_in
+from infermeter.check.shipped import shipped_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
+
+    from infermeter.check.rule_files import RuleDocument
+
+SUFFIXES = (".yml", ".yaml", ".json", ".md")
+
+_PROMTOOL_GROUP = re.compile(r'group "([^"]*)", rule (\d+), (.*)')
+
+
+class Checked(NamedTuple):
+    """The outcome of a check.
+
+    Attributes:
+        files: How many files had something to check.
+        findings: What is wrong, by file and line.
+    """
+
+    files: int
+    findings: list[Finding]
+
+
+def found_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files to check: those named, and what lies below named folders. Tests of promtool are left out."""
+    found: list[Path] = []
+    for path in paths:
+        below = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES) if path.is_dir() else [path]
+        found += [file for file in below if not file.name.endswith((".test.yml", ".test.yaml"))]
+    return list(dict.fromkeys(found))
+
+
+def check_files(
+    paths: Iterable[Path],
+    *,
+    promtool: Callable[[str], str] | None = None,
+    foreign: Iterable[str] = (),
+    ignored: Collection[str] = (),
+) -> Checked:
+    """Check rule files, PrometheusRule manifests, dashboards and runbooks.
+
+    Args:
+        paths: Files and folders.
+        promtool: Takes the text of a rule file and returns what promtool dislikes about it, or an empty text.
+        foreign: Names, as shell patterns, of series that something else exports.
+        ignored: Names of lints to leave out.
+    """
+    files = found_files(paths)
+    documents, findings = _rules_of(files)
+    own = [
+        (rule.name, rule.expr) for read in documents.values() for one in read for rule in one.rules if not rule.is_alert
+    ]
+    shipped = [(rule.name, rule.expr) for rule in shipped_rules() if not rule.is_alert]
+    known = KnownSeries([*shipped, *own], foreign=foreign)
+    checked = len(findings)
+    for file, read in documents.items():
+        checked += bool(read)
+        for document in read:
+            findings += [found for rule in document.rules for found in rule_findings(rule, known)]
+            if promtool is not None:
+                findings += _promtool_findings(str(file), document, promtool)
+    for file in files:
+        others = _dashboard(file, known) if file.suffix == ".json" else _page(file, known)
+        if others is not None:
+            checked += 1
+            findings += others
+    return Checked(checked, sorted({found for found in findings if found.lint not in ignored}))
+
+
+def _rules_of(files: list[Path]) -> tuple[dict[Path, list[RuleDocument]], list[Finding]]:
+    documents: dict[Path, list[RuleDocument]] = {}
+    findings: list[Finding] = []
+    for file in files:
+        if file.suffix not in {".yml", ".yaml"}:
+            continue
+        try:
+            documents[file] = read_rules(file, str(file))
+        except NotRulesError as error:
+            findings.append(Finding(str(file), error.line, "format", str(error), "see promtool's description of rules"))
+        except UnicodeDecodeError:
+            findings.append(Finding(str(file), 1, "format", "is not UTF-8", "save it as UTF-8"))
+    return documents, findings
+
+
+def _dashboard(file: Path, known: KnownSeries) -> list[Finding] | None:
+    try:
+        dashboard = read_dashboard(file, str(file))
+    except NotADashboardError as error:
+        return [Finding(str(file), error.line, "format", str(error), "export the dashboard from Grafana again")]
+    return None if dashboard is None else dashboard_findings(dashboard, known)
+
+
+def _page(file: Path, known: KnownSeries) -> list[Finding] | None:
+    if file.suffix != ".md":
+        return None
+    queries = queries_in(file)
+    found = [mistake.at(str(file), line) for line, query in queries for mistake in mistakes(query, known)]
+    return found if queries else None
+
+
+def _promtool_findings(file: str, document: RuleDocument, promtool: Callable[[str], str]) -> list[Finding]:
+    said = promtool(yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True, width=10_000))
+    found: list[Finding] = []
+    for line in filter(None, map(str.strip, said.splitlines())):
+        rule = _PROMTOOL_GROUP.search(line)
+        if rule:
+            inside = [one for one in document.rules if one.group == rule.group(1)]
+            number = int(rule.group(2)) - 1
+            at = inside[number].line if 0 <= number < len(inside) else document.line
+            found.append(Finding(file, at, "promtool", rule.group(3), "promtool check rules explains"))
+    if said and not found:
+        found.append(Finding(file, document.line, "promtool", " ".join(said.split()), "promtool check rules explains"))
+    return found
