@@ -24,6 +24,7 @@ class Metric(NamedTuple):
     bounds: tuple[float, ...] = ()
     internal: bool = False  # about the SDK itself rather than about the user's models
     delta: bool = False  # pushed as what was added since the last push: its processes are too short-lived to be summed
+    of_host: bool = False  # about a device of the machine: its series must not change with the process that reports it
 
 
 MODEL = ("model_name", "model_version")
