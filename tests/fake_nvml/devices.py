@@ -44,7 +44,8 @@ def h200(fake: FakeNvml, index: int, *, busy: bool = True) -> None:
     for field, value in whole.items():
         fake.set_field(index, field, value)
     device.gpm_supported = 1
-    for number, value in {1: 97.5, 2: 64.25, 3: 31.0, 5: 41.5, 10: 22.0, 11: 0.0, 12: 6.5, 13: 1.0, 20: 12.5, 21: 250.0}.items():  # fmt: skip
+    activity = {1: 97.5, 2: 64.25, 3: 31.0, 5: 41.5, 10: 22.0, 11: 0.0, 12: 6.5, 13: 1.0, 20: 12.5, 21: 250.0}
+    for number, value in activity.items():
         device.gpm[number] = value if busy else 0.0
 
 
@@ -88,7 +89,8 @@ def t4(fake: FakeNvml, index: int) -> None:
     device.util_gpu, device.util_mem, device.temp, device.margin_ret = 35, 12, 48, NOT_SUPPORTED
     device.clocks[1], device.clocks[2], device.power_mw, device.limit_mw = 1590, 5000, 39120, 70000
     device.used, device.reasons, device.mig = 7000 * MIB, 0, 2
-    for field, value in {3: 0, 4: 0, 5: 0, 6: 0, 29: 1, 30: 0, 31: 0, 74: 0, 75: 0, 83: 9_000_000, 94: 2, 186: 39120}.items():  # fmt: skip
+    fields = {3: 0, 4: 0, 5: 0, 6: 0, 29: 1, 30: 0, 31: 0, 74: 0, 75: 0, 83: 9_000_000, 94: 2, 186: 39120}
+    for field, value in fields.items():
         fake.set_field(index, field, value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pynvml
@@ -42,11 +43,9 @@ def nvml(_loaded: FakeNvml) -> Iterator[FakeNvml]:
     _loaded.reset()
     yield _loaded
     _loaded.reset()
-    while True:
-        try:
+    with suppress(pynvml.NVMLError):
+        while True:
             pynvml.nvmlShutdown()
-        except pynvml.NVMLError:
-            break
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_an_h200_tells_everything(nvml: FakeNvml, reader: NvmlReader) -> None:
     (sample,) = read(reader)
 
     gpu = sample.gpu
-    assert (gpu.uuid, gpu.index, gpu.model, gpu.minor) == (devices.uuid(0), 0, "NVIDIA H200", 0)
+    assert (gpu.uuid, gpu.number, gpu.model, gpu.minor) == (devices.uuid(0), 0, "NVIDIA H200", 0)
     assert (gpu.pci_bus_id, gpu.driver_version, gpu.mig_id) == ("00000000:18:00.0", "590.48.01", "")
     assert sample.utilization_ratio == 1.0
     assert sample.memory_copy_ratio == 0.07

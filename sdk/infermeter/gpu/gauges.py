@@ -22,7 +22,7 @@ Pods = Mapping[tuple[str, str], Mapping[str, str]]
 def labels_of(gpu: Gpu, profile: Profile, host: str) -> dict[str, str]:
     """Return the labels that every series of a device or instance carries, in the exporter's order."""
     labels = {
-        "gpu": str(gpu.index),
+        "gpu": str(gpu.number),
         "UUID": gpu.uuid,
         "pci_bus_id": gpu.pci_bus_id,
         "device": f"nvidia{gpu.minor}",
@@ -91,7 +91,7 @@ class Gauges:
             base = labels_of(gpu, self._profile, self._host)
             for number in sorted({*CRITICAL, *(code for owner, code in snapshot.xids if owner == uuid)}):
                 seen = snapshot.xids.get((uuid, number))
-                totals.append(Point({**base, "xid": str(number)}, now_ns, seen.count if seen else 0))
+                totals.append(Point({**base, "xid": str(number)}, now_ns, seen.times if seen else 0))
                 if seen:
                     times.append(Point({**base, "xid": str(number)}, now_ns, seen.unix_s))
         for name, points in ((self._profile.xid.name, last), (XID_TOTAL.name, totals), (XID_TIME.name, times)):

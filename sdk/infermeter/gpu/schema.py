@@ -101,7 +101,9 @@ def _percent(field: str, nvml: str, name: str, what: str, new: str) -> Row:
 def _memory(field: str, name: str, state: str) -> Row:
     nvml, text = "nvmlDeviceGetMemoryInfo_v2", f"Framebuffer memory {state} (in MiB)."
     new_text = f"Framebuffer memory {state} (in bytes)."
-    return _row(field, nvml, name, text, factor=_MIB, form="floor", new=f"{name}_BYTES", new_text=new_text, new_factor=1.0)  # fmt: skip
+    return _row(
+        field, nvml, name, text, factor=_MIB, form="floor", new=f"{name}_BYTES", new_text=new_text, new_factor=1.0
+    )
 
 
 def _active(field: str, gpm: int, name: str, text: str, new: str = "") -> Row:
@@ -184,10 +186,14 @@ HEALTH_ROWS: tuple[Row, ...] = (
     _active("fp64_active_ratio", 11, "PIPE_FP64_ACTIVE", "Ratio of cycles the fp64 pipe is active."),
     _active("fp32_active_ratio", 12, "PIPE_FP32_ACTIVE", "Ratio of cycles the fp32 pipe is active."),
     _active("fp16_active_ratio", 13, "PIPE_FP16_ACTIVE", "Ratio of cycles the fp16 pipe is active."),
-    _row("ecc_corrected_volatile", "FV 3", "DEV_ECC_SBE_VOL_TOTAL", "Single-bit errors since the driver was loaded.", "counter"),
-    _row("ecc_uncorrected_volatile", "FV 4", "DEV_ECC_DBE_VOL_TOTAL", "Double-bit errors since the driver was loaded.", "counter"),
-    _row("ecc_corrected_aggregate", "FV 5", "DEV_ECC_SBE_AGG_TOTAL", "Single-bit errors in the life of the GPU.", "counter"),
-    _row("ecc_uncorrected_aggregate", "FV 6", "DEV_ECC_DBE_AGG_TOTAL", "Double-bit errors in the life of the GPU.", "counter"),
+    _row("ecc_corrected_volatile", "FV 3", "DEV_ECC_SBE_VOL_TOTAL", "Single-bit errors since the driver was loaded.",
+         "counter"),
+    _row("ecc_uncorrected_volatile", "FV 4", "DEV_ECC_DBE_VOL_TOTAL", "Double-bit errors since the driver was loaded.",
+         "counter"),
+    _row("ecc_corrected_aggregate", "FV 5", "DEV_ECC_SBE_AGG_TOTAL", "Single-bit errors in the life of the GPU.",
+         "counter"),
+    _row("ecc_uncorrected_aggregate", "FV 6", "DEV_ECC_DBE_AGG_TOTAL", "Double-bit errors in the life of the GPU.",
+         "counter"),
     _row("retired_pages_corrected", "FV 29", "DEV_RETIRED_SBE", "Pages retired after single-bit errors.", "counter"),
     _row("retired_pages_uncorrected", "FV 30", "DEV_RETIRED_DBE", "Pages retired after double-bit errors.", "counter"),
     _row("retired_pages_pending", "FV 31", "DEV_RETIRED_PENDING", "Whether pages wait to be retired."),
@@ -200,11 +206,15 @@ HEALTH_ROWS: tuple[Row, ...] = (
     _throttled("throttled_board_limit_seconds", 77, "BOARD_LIMIT", "board limits", "LIMIT"),
     _throttled("throttled_low_utilization_seconds", 78, "LOW_UTIL", "low utilization", "LOW_UTIL"),
     _throttled("throttled_reliability_seconds", 79, "RELIABILITY", "reliability constraints", "RELIABILITY"),
-    _row("recovery_action", "FV 230", "DEV_GPU_RECOVERY_ACTION", "What the driver asks for: 0 nothing, 1 a reset, 2 a reboot."),
-    _row("nvlink_crc_flit_errors", "FV 38", "DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL", "NVLink flow-control CRC errors.", "counter"),
-    _row("nvlink_crc_data_errors", "FV 45", "DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL", "NVLink data CRC errors.", "counter"),
+    _row("recovery_action", "FV 230", "DEV_GPU_RECOVERY_ACTION",
+         "What the driver asks for: 0 nothing, 1 a reset, 2 a reboot."),
+    _row("nvlink_crc_flit_errors", "FV 38", "DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL", "NVLink flow-control CRC errors.",
+         "counter"),
+    _row("nvlink_crc_data_errors", "FV 45", "DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL", "NVLink data CRC errors.",
+         "counter"),
     _row("nvlink_replay_errors", "FV 52", "DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL", "NVLink retries.", "counter"),
-    _row("nvlink_recovery_errors", "FV 59", "DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL", "NVLink recoveries.", "counter"),
+    _row("nvlink_recovery_errors", "FV 59", "DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL", "NVLink recoveries.",
+         "counter"),
 )  # fmt: skip
 """What the exporter has as options or not at all: whether a GPU is well. More series than expected disturb nobody."""
 

@@ -11,7 +11,7 @@ from infermeter.gpu.nvml import Code, NvmlError
 from infermeter.gpu.sample import GpuUnavailableError
 
 UNSUPPORTED = frozenset({Code.NOT_SUPPORTED, Code.FUNCTION_NOT_FOUND, Code.NO_PERMISSION, 25})
-"""Never asked again: the device, the driver or this user has no such value (25: a version of it that it does not know)."""
+"""Never asked again: the device, the driver or this user has no such value (25: in a version it does not know)."""
 LOST = frozenset({Code.GPU_IS_LOST, Code.RESET_REQUIRED})
 """The GPU fell off the bus, or stays away until it is reset."""
 
