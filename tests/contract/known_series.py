@@ -8,42 +8,26 @@ from tests.contract.promql import parse, result_labels
 from tests.contract.rule_files import recordings
 
 from infermeter.catalog import CATALOG
+from infermeter.gpu.schema import COUNTERS, MIG_LABELS, POD_LABELS, PROFILES, metrics_of
 
 # What Prometheus and the collector add to every series of a service.
 TARGET_LABELS = frozenset({"job", "instance", "namespace", "pod", "host_name"})
 
-_GPU_LABELS = TARGET_LABELS | {
-    "gpu",
-    "UUID",
-    "pci_bus_id",
-    "device",
-    "modelName",
-    "Hostname",
-    "hostname",
-    "GPU_I_ID",
-    "GPU_I_PROFILE",
-    "container",
-    "exported_namespace",
-    "exported_pod",
+# Either of these reports GPUs: the SDK, the agent, dcgm-exporter (which may be scraped without honor_labels).
+_GPU_LABELS = TARGET_LABELS | {"hostname", *MIG_LABELS, *POD_LABELS, "exported_namespace", "exported_pod"}
+_GPU_SERIES = {
+    metric.name: frozenset(metric.labels) | _GPU_LABELS
+    for profile in PROFILES.values()
+    for metric in metrics_of(profile)
 }
-_GPU_NAMES = (
-    "DCGM_FI_DEV_GPU_UTIL",
-    "DCGM_FI_DEV_GPU_UTIL_RATIO",
-    "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
-    "DCGM_FI_PROF_GR_ENGINE_UTIL_RATIO",
-    "DCGM_FI_DEV_FB_USED",
-    "DCGM_FI_DEV_FB_USED_BYTES",
-    "DCGM_FI_DEV_FB_FREE",
-    "DCGM_FI_DEV_FB_FREE_BYTES",
-)
 
-# Names that somebody else exports: dcgm-exporter, kube-state-metrics, Prometheus.
+# Names that somebody else exports too: dcgm-exporter, kube-state-metrics, Prometheus.
 FOREIGN: dict[str, frozenset[str]] = {
-    **dict.fromkeys(_GPU_NAMES, _GPU_LABELS),
+    **_GPU_SERIES,
     "kube_pod_container_status_restarts_total": frozenset({"job", "instance", "namespace", "pod", "container", "uid"}),
     "up": frozenset({"job", "instance"}),
 }
-FOREIGN_COUNTERS = frozenset({"kube_pod_container_status_restarts_total"})
+FOREIGN_COUNTERS = frozenset({"kube_pod_container_status_restarts_total"}) | COUNTERS
 
 _MODEL = frozenset({"namespace", "model_name", "model_version"})
 # Names of the design that a panel already waits for, and what will bring them. A test says when a line can go.

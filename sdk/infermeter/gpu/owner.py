@@ -40,7 +40,7 @@ class Snapshot(NamedTuple):
     at_s: float
     """When it was taken, on ``clock.monotonic_s``."""
     samples: tuple[GpuSample, ...] = ()
-    visible: tuple[Gpu, ...] = ()
+    devices: tuple[Gpu, ...] = ()
     lost: tuple[Gpu, ...] = ()
     problem: str = ""
     """Why no GPU can be read; empty if that works."""

@@ -269,6 +269,12 @@ LOST = Metric(
     of_host=True,
 )
 
+COUNTERS = frozenset(
+    [XID_TOTAL.name]
+    + [column.name for profile in PROFILES.values() for _, column in profile.columns if column.kind == "counter"]
+)
+"""Names that only grow, so that a rate of them means something; on the way through OpenTelemetry they are gauges."""
+
 
 def profile_of(name: str) -> Profile:
     """Return a profile by its name.
