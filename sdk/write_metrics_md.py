@@ -23,7 +23,8 @@ def render() -> str:
         [
             "# Metrics",
             "",
-            "Written by `sdk/write_metrics_md.py` from `sdk/infermeter/catalog.py` and `sdk/infermeter/gpu/schema.py`; edit those, not this page.",
+            "Written by `sdk/write_metrics_md.py` from the catalogue (`sdk/infermeter/catalog.py`) and, for",
+            "GPUs, `sdk/infermeter/gpu/schema.py`; edit those, not this page.",
             "",
             "Names are spelled as Prometheus shows them. Besides the labels below, each series carries `job`",
             "(`service.name`), `instance` (`service.instance.id`) and, where known, `namespace`, `pod`, `host_name`.",
@@ -36,9 +37,10 @@ def render() -> str:
             "",
             "## About GPUs",
             "",
-            "Published by `infermeter.observe_gpus()` or `infermeter gpu agent` in the default profile, `dcgm-4.8`, under",
-            "the names of dcgm-exporter; what a GPU does not support has no series. Through OpenTelemetry all are gauges",
-            "without a unit, because a suffix would change the name; `rate()` works on those that only grow. Labels:",
+            "Published by `infermeter.observe_gpus()` or `infermeter gpu agent` under the names of dcgm-exporter, by",
+            "default those of profile `dcgm-4.8`; what a GPU does not support has no series. Through OpenTelemetry all",
+            "are gauges without a unit, because a suffix would change the name; `rate()` works on those that only",
+            "grow. Labels:",
             f"{_listed(GPU_LABELS)}, of MIG instances also {_listed(MIG_LABELS)}.",
             "",
             *_gpu_table(),
@@ -71,8 +73,8 @@ def _gpu_table() -> list[str]:
         name = "the same" if later.name == column.name else f"`{later.name}`"
         rows.append(f"| `{column.name}` | {name} | {'yes' if column.kind == 'counter' else ''} | {column.help} |")
     rows.append(f"| `{old.xid.name}` | `{new.xid.name}` | | {old.xid.help} |")
-    for metric in (XID_TOTAL, XID_TIME, LOST):
-        rows.append(f"| `{metric.name}` | the same | {'yes' if metric is XID_TOTAL else ''} | {metric.help} |")
+    others = (XID_TOTAL, XID_TIME, LOST)
+    rows += [f"| `{m.name}` | the same | {'yes' if m is XID_TOTAL else ''} | {m.help} |" for m in others]
     return rows
 
 
