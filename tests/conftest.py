@@ -11,6 +11,7 @@ import pytest
 from tests.otlp_sink import OtlpSink
 
 from infermeter import Telemetry, clock, configure, guard, models, runtime, shutdown
+from infermeter.gpu import room as gpu_room
 from infermeter.inference import load
 
 Errors = list[tuple[str, Exception]]
@@ -38,6 +39,7 @@ def forget_declarations() -> None:
     """Forget what the code of a test has said about its models."""
     models.forget()
     load.forget()
+    gpu_room.forget()
     runtime.forget_rooms()
 
 

@@ -7,6 +7,7 @@ each name is loaded when it is first used, OpenTelemetry only by ``configure()``
 TYPE_CHECKING = False  # as typing spells it; importing typing would be most of this package's import time
 if TYPE_CHECKING:
     from infermeter.errors import ConfigError, InfermeterError, MissingExtraError
+    from infermeter.gpu.room import observe_gpus
     from infermeter.inference.batches import Batcher, batcher
     from infermeter.inference.calls import InferenceCall
     from infermeter.inference.generation import Generation, generation
@@ -36,6 +37,7 @@ _HOMES = {
     "generation": "inference.generation",
     "instrument_inference": "inference.instrument",
     "is_configured": "runtime",
+    "observe_gpus": "gpu.room",
     "observe_queue_depth": "inference.load",
     "pipeline_run": "pipelines",
     "record_batch_size": "inference.load",
@@ -64,6 +66,7 @@ __all__ = [
     "generation",
     "instrument_inference",
     "is_configured",
+    "observe_gpus",
     "observe_queue_depth",
     "pipeline_run",
     "record_batch_size",

@@ -24,6 +24,7 @@ class Metric(NamedTuple):
     bounds: tuple[float, ...] = ()
     internal: bool = False  # about the SDK itself rather than about the user's models
     delta: bool = False  # pushed as what was added since the last push: its processes are too short-lived to be summed
+    of_host: bool = False  # about a device of the machine: its series must not change with the process that reports it
 
 
 MODEL = ("model_name", "model_version")
@@ -238,6 +239,53 @@ PIPELINE_MAX_DURATION = Metric(
     "Duration that a run of the pipeline should not exceed, as declared",
     ("pipeline",),
 )
+MODEL_GPU = Metric(
+    "model_gpu_info",
+    "gauge",
+    "",
+    "A GPU that the process of a model version can use; the value is always 1. Joins models to series of GPUs",
+    (*MODEL, "UUID"),
+)
+GPU_UP = Metric(
+    "infermeter_gpu_nvml_up",
+    "gauge",
+    "",
+    "Whether the driver of the GPUs can be read: 1 or 0",
+    (),
+    internal=True,
+)
+GPU_SNAPSHOT_AGE = Metric(
+    "infermeter_gpu_snapshot_age_seconds",
+    "gauge",
+    "s",
+    "Age of what is known about the GPUs; past three intervals their series are gone, as when the driver hangs",
+    (),
+    internal=True,
+)
+GPU_READ_DURATION = Metric(
+    "infermeter_gpu_collect_seconds",
+    "gauge",
+    "s",
+    "Duration of the last reading of all GPUs",
+    (),
+    internal=True,
+)
+GPU_ERRORS = Metric(
+    "infermeter_gpu_nvml_errors_total",
+    "counter",
+    "{error}",
+    "Calls of the driver that failed, by function and code; what a GPU does not support fails once",
+    ("function", "code"),
+    internal=True,
+)
+GPU_PUBLISHER = Metric(
+    "infermeter_gpu_publisher",
+    "gauge",
+    "",
+    "1 for what this process does about GPUs, else 0: publishing, standby, yielding (to an exporter or agent), off",
+    ("state",),
+    internal=True,
+)
 DROPPED = Metric(
     "infermeter_dropped_total",
     "counter",
@@ -313,6 +361,12 @@ CATALOG: tuple[Metric, ...] = (
     PIPELINE_INTERVAL,
     PIPELINE_MAX_DATA_AGE,
     PIPELINE_MAX_DURATION,
+    MODEL_GPU,
+    GPU_UP,
+    GPU_SNAPSHOT_AGE,
+    GPU_READ_DURATION,
+    GPU_ERRORS,
+    GPU_PUBLISHER,
     DROPPED,
     EXPORTS,
     EXPORT_DURATION,

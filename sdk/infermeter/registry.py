@@ -111,6 +111,10 @@ class Registry:
             on_new=self._on_new,
         )
 
+    def names(self) -> list[tuple[str, ...]]:
+        """Return model and version of everything held."""
+        return [key for key, _ in self._models.items()]
+
     def __len__(self) -> int:
         """Return the number of model versions held."""
         return len(self._models)

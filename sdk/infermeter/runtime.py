@@ -78,6 +78,7 @@ class Telemetry:
         self._shut_down = False
         self._rooms: dict[object, Room] = {}
         self._recorded = False
+        self.at_close: list[Callable[[], None]] = []
         self.registry = self._new_registry()
         self.ticker = Ticker(
             self._export, self._close, settings.export_interval_s, lambda: self.deliveries.not_before_s
@@ -143,7 +144,7 @@ class Telemetry:
     def families(self) -> list[Family]:
         """Sum everything as it stands now, for readers that are handed it; instruments hold nearly all themselves."""
         if self.settings.recorder == "otel":
-            return [family for family in merged(self._of_rooms()) if family.metric.delta]
+            return [family for family in merged(self._of_rooms()) if family.metric.delta or family.metric.of_host]
         recorded = merged([*self.registry.collect(), *self._of_rooms()])
         fullest = max((len(family.points) for family in recorded), default=0)
         return [*recorded, *self._about_itself(fullest)]
@@ -215,6 +216,9 @@ class Telemetry:
         return self._current_pipeline().export()
 
     def _close(self) -> None:
+        for hook in self.at_close:
+            with guard.guard("close"):
+                hook()
         if self._pipeline is not None:
             self._pipeline.close()
 

@@ -82,6 +82,11 @@ class Ticker:
         self._thread = thread
         thread.start()
 
+    @property
+    def parked(self) -> bool:
+        """Whether nothing is exported because this process only forks workers."""
+        return self._parked
+
     def park(self) -> None:
         """Export no more until something is recorded: this process only forks workers."""
         self._parked = True

@@ -1,45 +1,15 @@
-"""Series that somebody else exports and that rules and dashboards of ML services read, with their labels. Data only."""
+"""Series that somebody else exports and that rules and dashboards of ML services read, with their labels."""
 
 from __future__ import annotations
+
+from infermeter.gpu.schema import COUNTERS, MIG_LABELS, POD_LABELS, PROFILES, metrics_of
 
 # What Prometheus and the collector add to every series of a service.
 TARGET_LABELS = frozenset({"job", "instance", "namespace", "pod", "host_name"})
 
 _TARGET = frozenset({"job", "instance"})
-_GPU_LABELS = TARGET_LABELS | {
-    "gpu",
-    "UUID",
-    "pci_bus_id",
-    "device",
-    "modelName",
-    "Hostname",
-    "hostname",
-    "GPU_I_ID",
-    "GPU_I_PROFILE",
-    "container",
-    "exported_namespace",
-    "exported_pod",
-}
-_GPU_NAMES = (
-    "DCGM_FI_DEV_GPU_UTIL",
-    "DCGM_FI_DEV_GPU_UTIL_RATIO",
-    "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
-    "DCGM_FI_PROF_GR_ENGINE_UTIL_RATIO",
-    "DCGM_FI_DEV_MEM_COPY_UTIL",
-    "DCGM_FI_DEV_MEMORY_UTIL_RATIO",
-    "DCGM_FI_DEV_FB_USED",
-    "DCGM_FI_DEV_FB_USED_BYTES",
-    "DCGM_FI_DEV_FB_FREE",
-    "DCGM_FI_DEV_FB_FREE_BYTES",
-    "DCGM_FI_DEV_FB_RESERVED",
-    "DCGM_FI_DEV_GPU_TEMP",
-    "DCGM_FI_DEV_GPU_TEMP_CELSIUS",
-    "DCGM_FI_DEV_POWER_USAGE",
-    "DCGM_FI_DEV_BOARD_POWER_WATTS",
-    "DCGM_FI_DEV_SM_CLOCK",
-    "DCGM_FI_DEV_XID_ERRORS",
-    "DCGM_FI_DEV_XID_ERROR",
-)
+# Either of these reports GPUs: the SDK, the agent, dcgm-exporter (which may be scraped without honor_labels).
+_GPU_LABELS = TARGET_LABELS | {"hostname", *MIG_LABELS, *POD_LABELS, "exported_namespace", "exported_pod"}
 
 _COLLECTOR = _TARGET | {"service_instance_id", "service_name", "service_version"}
 _SENT = _COLLECTOR | {"exporter"}
@@ -50,7 +20,11 @@ _SCRAPED = TARGET_LABELS
 
 # name -> (labels, whether it only grows). Collector counters exist with and without _total, depending on its version.
 FOREIGN: dict[str, tuple[frozenset[str], bool]] = {
-    **dict.fromkeys(_GPU_NAMES, (_GPU_LABELS, False)),
+    **{
+        metric.name: (frozenset(metric.labels) | _GPU_LABELS, metric.name in COUNTERS)
+        for profile in PROFILES.values()
+        for metric in metrics_of(profile)
+    },
     "kube_pod_container_status_restarts_total": (_KUBE_CONTAINER, True),
     "kube_pod_container_resource_limits": (_KUBE_CONTAINER | {"node", "resource", "unit"}, False),
     "up": (_SCRAPED, False),

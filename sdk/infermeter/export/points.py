@@ -24,6 +24,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from infermeter import clock
 from infermeter.export.deltas import Deltas
+from infermeter.export.resource import resource_of_host
+from infermeter.export.vanished import Vanished
 from infermeter.families import Family
 from infermeter.version import __version__
 
@@ -67,31 +69,48 @@ def metric_of(family: Family, now_ns: int, *, as_delta: bool = False) -> Metric:
     return Metric(name, text, unit, Gauge(numbers))
 
 
-def with_families(data: MetricsData, families: Iterable[Family], deltas: Deltas | None = None) -> MetricsData:
+def with_families(
+    data: MetricsData,
+    families: Iterable[Family],
+    deltas: Deltas | None = None,
+    vanished: Vanished | None = None,
+) -> MetricsData:
     """Return the collected data with our families in our scope; the collected data is left as it is.
+
+    What is about devices of the machine leaves under a resource of its own.
 
     Args:
         data: What OpenTelemetry collected.
         families: What we counted.
         deltas: What the other side was told so far, where it takes deltas.
+        vanished: Which series of devices it was told, where it must be told of their end.
     """
     now_ns = clock.unix_ns()
     if deltas is not None:
         families = deltas.of(families, now_ns)
-    metrics = [
-        metric_of(family, now_ns, as_delta=family.metric.delta and deltas is not None)
-        for family in families
-        if family.points
-    ]
-    if not metrics or not data.resource_metrics:
+    of_process: list[Metric] = []
+    of_host: list[Metric] = []
+    families = [family for family in families if family.points]
+    ended = [] if vanished is None else vanished.of([family for family in families if family.metric.of_host])
+    for family in (*families, *ended):
+        metric = metric_of(family, now_ns, as_delta=family.metric.delta and deltas is not None)
+        (of_host if family.metric.of_host else of_process).append(metric)
+    if not data.resource_metrics:
         return data
     first = data.resource_metrics[0]
-    scopes = list(first.scope_metrics)
+    resources = [_in_our_scope(first, of_process) if of_process else first, *data.resource_metrics[1:]]
+    if of_host:
+        scope = ScopeMetrics(InstrumentationScope(SCOPE, __version__), of_host, "")
+        resources.append(ResourceMetrics(resource_of_host(first.resource), [scope], ""))
+    return MetricsData(resources)
+
+
+def _in_our_scope(resource: ResourceMetrics, metrics: list[Metric]) -> ResourceMetrics:
+    scopes = list(resource.scope_metrics)
     for i, scope in enumerate(scopes):
         if scope.scope.name == SCOPE:
             scopes[i] = ScopeMetrics(scope.scope, [*scope.metrics, *metrics], scope.schema_url)
             break
     else:
         scopes.append(ScopeMetrics(InstrumentationScope(SCOPE, __version__), metrics, ""))
-    merged: ResourceMetrics = replace(first, scope_metrics=scopes)
-    return MetricsData([merged, *data.resource_metrics[1:]])
+    return replace(resource, scope_metrics=scopes)

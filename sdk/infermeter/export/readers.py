@@ -20,6 +20,7 @@ from opentelemetry.sdk.metrics.export import (
 
 from infermeter.export.deltas import Deltas
 from infermeter.export.points import Families, with_families
+from infermeter.export.vanished import Vanished
 
 
 class PushReader(PeriodicExportingMetricReader):
@@ -40,13 +41,15 @@ class PushReader(PeriodicExportingMetricReader):
         deltas: Deltas | None = None,
     ) -> None:
         self._families, self._succeeded, self._deltas = families, succeeded, deltas
+        self._vanished = Vanished() if deltas is not None else None
         super().__init__(exporter, export_interval_millis=math.inf)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
-        data = with_families(metrics_data, self._families(), self._deltas)
+        data = with_families(metrics_data, self._families(), self._deltas, self._vanished)
         super()._receive_metrics(data, timeout_millis)  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type
-        if self._deltas is not None and self._succeeded():
+        if self._deltas is not None and self._vanished is not None and self._succeeded():
             self._deltas.arrived()
+            self._vanished.arrived()
 
 
 def with_labels(data: MetricsData, labels: Mapping[str, str]) -> MetricsData:

@@ -14,6 +14,16 @@ from collections.abc import Mapping
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 INSTANCE_ID = "service.instance.id"
+HOST_JOB = "nvidia-gpu"
+"""The label ``job`` of devices, whichever service reports them."""
+_OF_HOST = (
+    "host.name",
+    "k8s.namespace.name",
+    "k8s.pod.name",
+    "k8s.node.name",
+    "k8s.cluster.name",
+    "deployment.environment.name",
+)
 PROMOTED = (
     ("namespace", ("k8s.namespace.name", "deployment.environment.name")),
     ("pod", ("k8s.pod.name",)),
@@ -45,6 +55,17 @@ def resource_of_child(parent: Resource) -> Resource:
     if "process.pid" in attributes:
         attributes["process.pid"] = os.getpid()
     return Resource(attributes, parent.schema_url)
+
+
+def resource_of_host(process: Resource) -> Resource:
+    """Return who a device of the machine belongs to: the host, and the pod where there is one, but no process.
+
+    Another process that goes on reporting the device must continue its series. The name is that of the scrape job for
+    exporters of such devices.
+    """
+    host = str(process.attributes.get("k8s.node.name") or process.attributes.get("host.name") or socket.gethostname())
+    kept = {name: process.attributes[name] for name in _OF_HOST if name in process.attributes}
+    return Resource({"service.name": HOST_JOB, INSTANCE_ID: host, **kept})
 
 
 def promoted_labels(resource: Resource) -> dict[str, str]:

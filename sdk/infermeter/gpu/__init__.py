@@ -1,0 +1,1 @@
+"""GPUs: what NVML tells, under the names of dcgm-exporter, published once per device."""
