@@ -44,7 +44,11 @@ class Batcher:
                 due_s = loop.time() + WAIT_S
                 with suppress(asyncio.TimeoutError):
                     while batch.size < LIMIT:
-                        asked.append(await asyncio.wait_for(self._waiting.get(), due_s - loop.time()))
+                        # What is there already goes in, however late it is.
+                        if self._waiting.empty():
+                            asked.append(await asyncio.wait_for(self._waiting.get(), due_s - loop.time()))
+                        else:
+                            asked.append(self._waiting.get_nowait())
                         batch.add()
             answers = self._run([number for number, _ in asked])
             for (_, waiting), answer in zip(asked, answers, strict=True):
