@@ -195,7 +195,7 @@ def _prometheus(
             "--storage.tsdb.retention.size=1GB",
             f"--web.listen-address={url.removeprefix('http://')}",
             "--scrape.discovery-reload-interval=250ms",  # 5 s by default, most of a start
-            # An alert that fires before Alertmanager is discovered is lost until it is sent again, by default for 1 min.
+            # An alert that fires before Alertmanager is discovered is lost until it is sent again: 1 min by default.
             "--rules.alert.resend-delay=2s",
             f"--web.external-url={url}",  # else links in alerts carry a host name nobody can resolve
             *(["--web.enable-otlp-receiver"] if options.profile == "otlp" else []),
