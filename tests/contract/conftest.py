@@ -8,10 +8,13 @@ from infermeter.cli.stack.binaries import find_or_build
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.terminal import TerminalReporter, make_console
 
+RUN_PROMTOOL = {"test_rules.py", "test_planted_faults.py", "test_check_command.py", "test_rules_export.py"}
+
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build it unless it is there."""
-    if session.config.option.collectonly or not any("test_rules" in item.nodeid for item in session.items):
+    wanted = any(item.path.name in RUN_PROMTOOL for item in session.items)
+    if session.config.option.collectonly or not wanted:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():

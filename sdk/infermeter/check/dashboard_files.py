@@ -25,6 +25,7 @@ _BUILT_IN = {
     "__auto": "5m",
 }
 _ALL = ".*"
+_ON_TIME_RANGE = 2  # a variable's "refresh"
 # Not $1, which belongs to label_replace().
 _VARIABLE = re.compile(r"\$\{([a-zA-Z_]\w*)(?::\w+)?\}|\$([a-zA-Z_]\w*)|\[\[(\w+)(?::\w+)?\]\]")
 _LABEL_VALUES = re.compile(r"\s*label_values\(\s*(?:(.*)\s*,\s*)?(\w+)\s*\)\s*", re.DOTALL)
@@ -77,6 +78,7 @@ class Variable:
     all_value: str
     query: str
     chosen: str  # what is selected when the page opens, where that is one value
+    follows_time: bool  # its values are asked for anew when the time range changes
     line: int
 
     @property
@@ -148,6 +150,7 @@ class Dashboard:
             str(one.get("allValue") or ""),
             query if isinstance(query, str) else "",
             current if isinstance(current, str) else "",
+            one.get("refresh") == _ON_TIME_RANGE,
             self.line_of("name", name),
         )
 

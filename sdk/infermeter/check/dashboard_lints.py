@@ -26,7 +26,9 @@ _UNITS_OF: dict[str, frozenset[str]] = {
     "s": frozenset({"s", "clocks", "dtdurations", "dthms"}),
     "percent": frozenset({"percent"}),
     "mebibytes": frozenset({"mbytes"}),
+    "megahertz": frozenset({"suffix: MHz", "suffix:MHz"}),
 }
+_WITHOUT_QUERIES = frozenset({"text", "dashlist", "alertlist", "news", "annolist", "welcome", "gettingstarted"})
 _TIMES = frozenset({"s", "ms", "µs", "ns"})
 
 
@@ -54,6 +56,12 @@ def _variable(variable: Variable, defined: set[str], known: KnownSeries) -> Iter
             f"All of ${variable.name} means the list of its values, which hides series without the label",
             'set the custom all value to ".*"',
         )
+    if not variable.follows_time:
+        yield Mistake(
+            "variable-refresh",
+            f"${variable.name} is filled once, so models that came later are not in the list",
+            "refresh it on time range change (2)",
+        )
     yield from _undefined(variable.query, defined)
     if variable.labels_asked:
         series, label = variable.labels_asked
@@ -61,7 +69,10 @@ def _variable(variable: Variable, defined: set[str], known: KnownSeries) -> Iter
 
 
 def _panel(panel: dict[str, Any]) -> Iterator[Mistake]:
-    if panel.get("type") == "text" or not panel.get("targets"):
+    if panel.get("type") in _WITHOUT_QUERIES:
+        return
+    if not panel.get("targets"):
+        yield Mistake("panel-empty", "a panel that asks nothing", "give it a query, or make it a text")
         return
     if not panel.get("title"):
         yield Mistake("panel-title", "a panel without a title", "ask the question that it answers")

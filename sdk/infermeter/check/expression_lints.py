@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infermeter.check.finding import Mistake
+from infermeter.check.flow_lints import flows
 from infermeter.check.name_lints import names_and_labels
 from infermeter.check.promql import parse
 from infermeter.check.shape_lints import shapes, windows
@@ -19,4 +20,5 @@ def mistakes(expression: str, known: KnownSeries) -> list[Mistake]:
         tree = parse(expression)
     except ValueError as error:
         return [Mistake("syntax", f"does not parse: {error}", "write PromQL that promtool accepts")]
-    return list(dict.fromkeys([*names_and_labels(tree, known), *windows(tree, known), *shapes(tree, known)]))
+    found = [*names_and_labels(tree, known), *windows(tree, known), *shapes(tree, known), *flows(tree, known)]
+    return list(dict.fromkeys(found))

@@ -13,7 +13,7 @@ from infermeter.check.expression_lints import mistakes
 from infermeter.check.finding import Finding
 from infermeter.check.known_series import KnownSeries
 from infermeter.check.rule_files import NotRulesError, read_rules
-from infermeter.check.rule_lints import rule_findings
+from infermeter.check.rule_lints import group_findings, rule_findings
 from infermeter.check.runbook_files import queries_in
 from infermeter.check.shipped import shipped_rules
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yml", ".yaml", ".json", ".md")
 
+# promtool reads the document as we write it, so that its lines are not the user's.
+_PROMTOOL_PLACE = re.compile(r"\b(?:line \d+|\d+:\d+): ")
+_PROMTOOL_METRIC = re.compile(r"Metric: (\S+)")
+_PROMTOOL_FIX = "correct it; promtool check rules says the same"
 _PROMTOOL_GROUP = re.compile(r'group "([^"]*)", rule (\d+), (.*)')
 
 
@@ -76,6 +80,7 @@ def check_files(
         checked += bool(read)
         for document in read:
             findings += [found for rule in document.rules for found in rule_findings(rule, known)]
+            findings += group_findings(document, str(file))
             if promtool is not None:
                 findings += _promtool_findings(str(file), document, promtool)
     for file in files:
@@ -119,14 +124,21 @@ def _page(file: Path, known: KnownSeries) -> list[Finding] | None:
 
 def _promtool_findings(file: str, document: RuleDocument, promtool: Callable[[str], str]) -> list[Finding]:
     said = promtool(yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True, width=10_000))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    about_rules = [(line, rule) for line in lines if (rule := _PROMTOOL_GROUP.search(line))]
+    if not about_rules and lines:
+        reason = _PROMTOOL_PLACE.sub("", " ".join(lines))
+        return [Finding(file, _line_of_duplicate(reason, document), "promtool", reason, _PROMTOOL_FIX)]
     found: list[Finding] = []
-    for line in filter(None, map(str.strip, said.splitlines())):
-        rule = _PROMTOOL_GROUP.search(line)
-        if rule:
-            inside = [one for one in document.rules if one.group == rule.group(1)]
-            number = int(rule.group(2)) - 1
-            at = inside[number].line if 0 <= number < len(inside) else document.line
-            found.append(Finding(file, at, "promtool", rule.group(3), "promtool check rules explains"))
-    if said and not found:
-        found.append(Finding(file, document.line, "promtool", " ".join(said.split()), "promtool check rules explains"))
+    for _, rule in about_rules:
+        inside = [one for one in document.rules if one.group == rule.group(1)]
+        number = int(rule.group(2)) - 1
+        at = inside[number].line if 0 <= number < len(inside) else document.line
+        found.append(Finding(file, at, "promtool", rule.group(3), _PROMTOOL_FIX))
     return found
+
+
+def _line_of_duplicate(reason: str, document: RuleDocument) -> int:
+    metric = _PROMTOOL_METRIC.search(reason)
+    lines = [rule.line for rule in document.rules if metric and rule.name == metric.group(1)]
+    return lines[-1] if lines else document.line

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 # Names that are in many published rules and that their exporter does not have, or not in this meaning.
 _FAMOUS_MISTAKES = {
-    "DCGM_FI_DEV_FB_TOTAL": "DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE (dcgm-exporter does not export the total)",
     "DCGM_FI_DEV_MEM_USED": "DCGM_FI_DEV_FB_USED, in MiB",
 }
+# Names that our own reader exports and dcgm-exporter's default list leaves out.
+_RARE = {"DCGM_FI_DEV_FB_TOTAL": "DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE"}
 
 
 def names_and_labels(tree: Any, known: KnownSeries) -> Iterator[Mistake]:
@@ -34,6 +35,12 @@ def names_and_labels(tree: Any, known: KnownSeries) -> Iterator[Mistake]:
             yield _unknown_series(selector, known)
             available = None
             continue
+        if selector.name in _RARE:
+            yield Mistake(
+                "rare-series",
+                f"dcgm-exporter does not export {selector.name} by default, so most clusters have nothing there",
+                f"use {_RARE[selector.name]}",
+            )
         labels = known.labels(selector.name)
         available = None if available is None or labels is None else available | labels
         if labels is not None:

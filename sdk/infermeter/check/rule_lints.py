@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import promql_parser as ast
 
+from infermeter.check.dashboard_files import items_of
+from infermeter.check.durations import seconds_of
 from infermeter.check.expression_lints import mistakes
 from infermeter.check.finding import Mistake
 from infermeter.check.promql import bare, nodes, operator, parse, result_labels, selectors
-from infermeter.check.shape_lints import is_ratio
+from infermeter.check.shape_lints import is_ratio, result_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infermeter.check.finding import Finding
     from infermeter.check.known_series import KnownSeries
-    from infermeter.check.rule_files import Rule
+    from infermeter.check.rule_files import Rule, RuleDocument
 
 _LABEL_IN_TEXT = re.compile(r"\$labels\.(\w+)")
 _LONE_BRACE = re.compile(r"(?<!\{)\{\s*(?:\.|\$)(?:[Ll]abels|[Vv]alue)")
@@ -25,6 +27,10 @@ _COMPARISONS = frozenset({">", "<", ">=", "<=", "==", "!="})
 _DECIDES = _COMPARISONS | {"unless"}
 _REPLICA_LABELS = frozenset({"instance", "host_name", "le"})
 _BUSY_FROM = 70.0  # percent
+_LOOKBACK_S = 300.0  # Prometheus's default
+_UNIT_IN_NAME = re.compile(r"_(seconds|bytes|ratio|percent|hertz)(?=:|$)")
+_UNIT_OF_SUFFIX = {"seconds": "s", "bytes": "bytes", "ratio": "ratio", "percent": "percent", "hertz": "hertz"}
+_WORDS = {"s": "seconds", "percent": "a percentage", "mebibytes": "MiB", "megahertz": "MHz"}
 _NOT_FOR_PEOPLE = frozenset({"none"})  # severity of a heartbeat
 
 
@@ -32,9 +38,44 @@ def rule_findings(rule: Rule, known: KnownSeries) -> list[Finding]:
     """Return what is wrong with a rule, at its lines."""
     found = [mistake.at(rule.file, rule.expr_line) for mistake in mistakes(rule.expr, known)]
     found += [mistake.at(rule.file, rule.line) for query in rule.template_queries for mistake in mistakes(query, known)]
-    if rule.is_alert:
-        found += [mistake.at(rule.file, rule.line) for mistake in _alert(rule, known)]
+    about_rule = _alert(rule, known) if rule.is_alert else _recording(rule)
+    return [*found, *(mistake.at(rule.file, rule.line) for mistake in about_rule)]
+
+
+def group_findings(document: RuleDocument, file: str) -> list[Finding]:
+    """Return what is wrong with the groups of a document."""
+    found: list[Finding] = []
+    for group in items_of(document.content, "groups"):
+        interval_s = seconds_of(str(group.get("interval", "")))
+        if interval_s is not None and interval_s > _LOOKBACK_S:
+            mistake = Mistake(
+                "group-interval",
+                f"group {group.get('name')} is evaluated every {interval_s:g} s, and a series is gone after 300 s",
+                "5m at most: what it records has gaps, and its alerts resolve in between",
+            )
+            inside = [rule.line for rule in document.rules if rule.group == group.get("name")]
+            found.append(mistake.at(file, inside[0] - 1 if inside else document.line))
     return found
+
+
+def _recording(rule: Rule) -> Iterator[Mistake]:
+    if ":" not in rule.name:
+        yield Mistake(
+            "record-name",
+            f"{rule.name} looks like something that a service exports",
+            "name it level:metric:operation, like model:requests:rate5m",
+        )
+    try:
+        unit = result_unit(parse(rule.expr))
+    except ValueError:
+        return
+    said = _UNIT_IN_NAME.search(rule.name)
+    if unit and said and unit != _UNIT_OF_SUFFIX[said.group(1)]:
+        yield Mistake(
+            "recorded-unit",
+            f"is called {said.group(1)} and is {_WORDS[unit]}",
+            "convert the value, or say the real unit in the name",
+        )
 
 
 def _alert(rule: Rule, known: KnownSeries) -> Iterator[Mistake]:

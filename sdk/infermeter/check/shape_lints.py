@@ -27,6 +27,7 @@ _OVER_COUNTERS = frozenset(
 _RECORDED_RATIO = re.compile(r":ratio(_rate\w*)?$")
 # Series whose sum or ratio with others needs care: percent, not a share.
 _PERCENT = {"DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_MEM_COPY_UTIL"}
+_MEGAHERTZ = {"DCGM_FI_DEV_SM_CLOCK", "DCGM_FI_DEV_MEM_CLOCK"}
 _MEBIBYTES = {"DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"}
 
 
@@ -146,7 +147,7 @@ def _limits(node: Any, known: KnownSeries) -> Iterator[Mistake]:
 
 
 def result_unit(node: Any) -> str | None:
-    """Return the unit of an expression where that is certain: ``s``, ``percent`` or ``mebibytes``."""
+    """Return the unit of an expression where that is certain: ``s``, ``percent``, ``mebibytes``, ``megahertz``."""
     inner = bare(node)
     if isinstance(inner, ast.Call) and inner.func.name == "histogram_quantile":
         names = {selector.name for selector in selectors(inner)}
@@ -161,6 +162,8 @@ def result_unit(node: Any) -> str | None:
             return "percent"
         if name in _MEBIBYTES:
             return "mebibytes"
+        if name in _MEGAHERTZ:
+            return "megahertz"
         # A timestamp is compared with large numbers for good reasons.
         return "s" if name.endswith("_seconds") and name.startswith("model_") else None
     return None

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     PORT_TAKEN = 6  # up: a port that was asked for explicitly belongs to somebody else
     BINARY_MISSING = 7  # up: a binary is not there and could not be built
     BUSY = 8  # another infermeter command works on the same data directory
+    CHECK_FINDINGS = 9  # check: something is wrong in a file
     DOCTOR_SETTINGS = 20  # doctor: a setting is wrong or switches the sending off
     DOCTOR_ENDPOINT = 21  # doctor: nobody listens where metrics are sent, or not with that protocol
     DOCTOR_TLS = 22  # doctor: TLS on one side only, or a certificate that is not trusted

@@ -12,7 +12,7 @@ def main() -> None:
     try:
         from infermeter.cli.commands import infermeter
     except ModuleNotFoundError as missing:
-        if missing.name not in {"click", "rich", "yaml"}:
+        if missing.name not in {"click", "promql_parser", "rich", "yaml"}:
             raise
         sys.stderr.write('The command line needs the extra "cli": pip install "infermeter[cli]"\n')
         sys.exit(ExitCode.FAILED)
