@@ -5,8 +5,9 @@ Knows nothing of what is counted under a label set.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from infermeter import guard
 from infermeter.catalog import OVERFLOW
@@ -20,11 +21,17 @@ MAX_LENGTH = 128
 def label_value(value: object) -> str:
     """Return text that every exporter can encode: at most ``MAX_LENGTH`` characters, no lone surrogates.
 
-    ``None`` becomes the empty text, which Prometheus shows as an absent label. Whatever ``str(value)`` raises passes.
+    ``None`` becomes the empty text, which Prometheus shows as an absent label. A member of an enumeration counts as its
+    value: as callers spell it. Whatever ``str(value)`` raises passes.
     """
     if value is None:
         return ""
-    text = value if type(value) is str else str.__str__(str(value))  # a subclass becomes a plain one
+    if type(value) is not str:
+        enumerations = sys.modules.get("enum")  # whoever has a member has loaded it
+        if enumerations is not None and isinstance(value, enumerations.Enum):
+            value = cast("Any", value).value
+        value = str.__str__(str(value))  # a subclass becomes a plain one
+    text = value
     if len(text) > MAX_LENGTH:
         text = text[:MAX_LENGTH]
     # One lone surrogate would make the encoder refuse the whole export.

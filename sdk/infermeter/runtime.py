@@ -302,11 +302,11 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
         resolved, meter_provider = resolved._replace(exporters=("none",)), None
     global live, epoch
     old = live
-    if old is not None and _share_a_port(old.settings, resolved):
+    if old is not None and (resolved.disabled or _share_a_port(old.settings, resolved)):
+        live, epoch = None, None
         _retire(old, resolved.export_timeout_s)
+        old = None
     telemetry = Telemetry(resolved, meter_provider)
-    if old is not None and live is old:
-        _retire(old, resolved.export_timeout_s)
     lifecycle.install(
         before_fork=lambda: None,
         after_fork_in_parent=_after_fork_in_parent,
@@ -322,6 +322,8 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
     if starts_parked:
         telemetry.ticker.park()
     telemetry.ticker.start()
+    if old is not None:  # last: what is called while it delivers, perhaps to nobody, is recorded already
+        _retire(old, resolved.export_timeout_s)
     return telemetry
 
 
@@ -333,9 +335,7 @@ def _share_a_port(old: Resolved, new: Resolved) -> bool:
 
 def _retire(old: Telemetry, timeout_s: float) -> None:
     """Let a configuration that is being replaced deliver what it holds."""
-    global live, epoch
     guard.log_once("configure", "again", "infermeter was configured again; the new configuration replaces the old")
-    live, epoch = None, None
     old.shutdown(timeout_s)
 
 

@@ -324,5 +324,5 @@ def _address(value: object) -> str:
         return _url(text)
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise _RejectedError("an address such as localhost:4317 or http://localhost:4317")
+        raise _RejectedError("an address such as http://localhost:4317, or collector:4317 for TLS")
     return text

@@ -163,6 +163,21 @@ def test_each_kind_of_failure_is_logged_once_until_it_is_well_again(
     assert len(said()) == 3
 
 
+def test_one_of_two_exporters_failing_is_a_failure_with_one_line(
+    sink: OtlpSink, connect: Connect, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink.refuse(503, Retry_After="120")
+    telemetry = connect(exporter="otlp,console", export_timeout_s=0.3)
+    for _ in range(3):
+        assert infermeter.force_flush(30) is False
+
+    assert len(caplog.records) == 1
+    assert telemetry.deliveries.not_before_s > time.perf_counter() + 60
+    assert "resource_metrics" in capsys.readouterr().out
+    sink.accept()
+    assert infermeter.force_flush(30)
+
+
 def test_nobody_listening_is_one_line(closed_port: int, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     connect(endpoint=f"http://127.0.0.1:{closed_port}", export_timeout_s=0.2)
     for _ in range(4):

@@ -78,6 +78,21 @@ def test_workers_deliver_their_last_interval(tmp_path, sink, server_command):
     assert counted(sink) == 60, server.log
 
 
+@pytest.mark.parametrize("server_command", [(*UVICORN, "--workers", "2"), GUNICORN, (*GUNICORN, "--preload")])
+def test_workers_that_share_an_instance_id_through_the_environment_do_not_overwrite_each_other(
+    tmp_path, sink, server_command
+):
+    pod = {"OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-7", "OTEL_METRIC_EXPORT_INTERVAL": "200"}
+    with serving(INSTRUMENTED, server_command, tmp_path, endpoint=sink.endpoint, **pod) as server:
+        answered = 0
+        while reporting(sink) < 2 and answered < 4000:
+            assert server.post("/predict/fraud") == 200
+            answered += 1
+        server.stop()
+
+    assert counted(sink) == answered, server.log
+
+
 def test_workers_that_are_replaced_lose_nothing(tmp_path, sink):
     command = (*GUNICORN, "--preload", "--max-requests", "10")
     answered = 0

@@ -17,6 +17,7 @@ from tests.otlp_sink import OtlpSink
 from tests.waiting import until
 
 import infermeter
+import infermeter.runtime
 
 Connect = Callable[..., infermeter.Telemetry]
 REQUESTS = "model_inference_requests_total"
@@ -125,6 +126,25 @@ def test_configuring_again_replaces_delivers_the_old_and_warns_once(
         caplog.records[0].getMessage()
     ]
     until(lambda: our_threads() == [], "all exporting threads to end")
+
+
+def test_nothing_is_lost_while_the_old_configuration_waits_for_a_dead_endpoint(
+    sink: OtlpSink, connect: Connect
+) -> None:
+    with socket.socket() as black_hole:
+        black_hole.bind(("127.0.0.1", 0))
+        black_hole.listen()
+        connect(endpoint=f"http://127.0.0.1:{black_hole.getsockname()[1]}", export_timeout_s=1)
+        again = threading.Thread(target=connect, kwargs={"handle_sigterm": False, "export_timeout_s": 1})
+        old = infermeter.runtime.live
+        again.start()
+        until(lambda: old is not None and old._shut_down, "the old configuration to be on its way out")
+        for _ in range(100):
+            fraud.record(0.1)
+        again.join()
+
+    assert infermeter.force_flush(30)
+    assert sink.total(REQUESTS) == 100
 
 
 def test_configuring_again_with_the_same_metrics_port_works() -> None:

@@ -134,6 +134,12 @@ def test_a_function_without_the_argument_is_refused_at_decoration() -> None:
         def predict(features: object) -> None: ...
 
 
+@pytest.mark.parametrize("target", [int, object(), 5, len])
+def test_what_cannot_name_its_model_is_refused_at_decoration(target: Any) -> None:
+    with pytest.raises(infermeter.ConfigError, match="instrument_inference"):
+        infermeter.instrument_inference(target)
+
+
 def test_wrong_arguments_raise_as_without_us(captured_metrics: CapturedMetrics) -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         predict("fraud", "3")  # type: ignore[call-arg]

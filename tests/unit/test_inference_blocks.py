@@ -8,7 +8,11 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
 from tests.conftest import FakeClock
 from tests.unit.test_wrapped_generators import statuses
@@ -207,3 +211,44 @@ def test_a_finished_call_is_recorded_whole_or_not_at_all(
     assert captured_metrics.count("model_inference_latency_seconds") == 1 - dropped
     assert sum(statuses(captured_metrics).values()) == 1 - dropped
     assert captured_metrics.count("model_prediction_confidence") == (1 if call.get("status") else 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "usable"),
+    [
+        (np.float32(0.25), True),
+        (np.float64(0.25), True),
+        (np.int8(1), True),
+        (1, True),
+        (Fraction(1, 4), True),
+        (Decimal("0.25"), False),
+        (np.array([0.25]), False),
+        (np.array([0.25, 0.5]), False),
+        (True, False),
+        ("0.25", False),
+        (10**400, False),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("argument", ["latency_s", "confidence"])
+def test_a_foreign_number_becomes_a_plain_one_or_costs_its_own_call_only(
+    number: Any, usable: bool, argument: str, captured_metrics: CapturedMetrics
+) -> None:
+    usual = {"latency_s": 0.5, "confidence": 0.5}
+    fraud.record(**{**usual, argument: number})
+    fraud.record(**usual)
+
+    recorded = 2 if usable else 1
+    assert statuses(captured_metrics)["success"] == recorded
+    for name in ("model_inference_latency_seconds", "model_prediction_confidence"):
+        (point,) = captured_metrics.points(name)
+        assert (sum(point.counts), type(point.value)) == (recorded, float), name
+    assert captured_metrics.value("infermeter_dropped_total", where="inference") == 2 - recorded
+
+
+def test_rounding_beyond_1_does_not_cost_a_finished_call(captured_metrics: CapturedMetrics) -> None:
+    fraud.record(0.5, confidence=1.0000001)
+    fraud.record(0.5, confidence=np.float32(1.0000001))
+
+    assert captured_metrics.count("model_prediction_confidence") == 2
+    assert captured_metrics.value("model_prediction_confidence") == 2

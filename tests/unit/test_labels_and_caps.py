@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import threading
 
 import pytest
@@ -37,6 +38,16 @@ def test_any_value_becomes_text_that_can_be_encoded(value: object, text: str) ->
     assert label_value(value) == text
     assert type(label_value(value)) is str
     label_value(value).encode()
+
+
+def test_a_member_of_an_enumeration_counts_as_its_value() -> None:
+    class Served(str, enum.Enum):  # as FastAPI's path parameters are declared
+        FRAUD = "fraud"
+
+    class Number(enum.IntEnum):
+        ONE = 1
+
+    assert (label_value(Served.FRAUD), label_value(Number.ONE)) == ("fraud", "1")
 
 
 def test_a_subclass_of_str_becomes_a_plain_one() -> None:

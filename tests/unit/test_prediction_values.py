@@ -54,6 +54,10 @@ class Colour(enum.Enum):
     RED = 1
 
 
+class Animal(str, enum.Enum):
+    CAT = "cat"
+
+
 def confidences(captured: CapturedMetrics) -> tuple[int, float]:
     return captured.count("model_prediction_confidence"), captured.value("model_prediction_confidence")
 
@@ -165,6 +169,7 @@ def test_the_ends_and_rounding_beyond_them_are_usable(value: Any, captured_metri
         (True, {"True": 1}),
         (2.5, {"2.5": 1}),
         (b"cat", {"cat": 1}),
+        (Animal.CAT, {"cat": 1}),
         (np.int64(3), {"3": 1}),
         (np.bool_(True), {"True": 1}),
         ("", {"": 1}),
@@ -207,6 +212,16 @@ def test_a_batch_is_one_request_and_one_prediction_per_row(rows: object, capture
     assert confidences(captured_metrics) == (2, 1.0)
     assert classes(captured_metrics) == {"a": 2, "b": 1}
     assert captured_metrics.value("infermeter_dropped_total", where="confidence") == 1
+
+
+def test_rows_that_are_bare_numbers_are_not_searched(captured_metrics: CapturedMetrics) -> None:
+    class Searched:
+        def __getattr__(self, name: str) -> object:
+            raise AssertionError("an embedding of thousands of numbers was searched for predictions")
+
+    fraud(lambda: [0.1, Searched()])()
+
+    assert captured_metrics.value("model_inference_requests_total", status="success") == 1
 
 
 def test_extractors_by_name_and_function(captured_metrics: CapturedMetrics) -> None:

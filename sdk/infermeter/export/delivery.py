@@ -40,11 +40,12 @@ class Deliveries:
         self.last_succeeded = True
         self.not_before_s = 0.0
 
-    def ended(self, *, succeeded: bool, duration_s: float, retry_after_s: float = 0.0) -> None:
-        """Note the end of one export."""
+    def ended(self, *, succeeded: bool, duration_s: float, retry_after_s: float | None = 0.0) -> None:
+        """Note the end of one export; None for an exporter that cannot be asked to wait."""
         self.outcomes[_SUCCESS if succeeded else _FAILURE] += 1
         self.last_duration_s, self.last_succeeded = duration_s, succeeded
-        self.not_before_s = clock.monotonic_s() + retry_after_s if retry_after_s else 0.0
+        if retry_after_s is not None:
+            self.not_before_s = clock.monotonic_s() + retry_after_s if retry_after_s else 0.0
 
 
 class _ExporterLogs(logging.Filter):
@@ -116,17 +117,18 @@ class TrackedExporter(MetricExporter):
                 error = caught
         succeeded = result is MetricExportResult.SUCCESS
         trouble = self._trouble
-        retry_after_s = trouble.retry_after_s if trouble is not None and not succeeded else 0.0
+        retry_after_s = None if trouble is None else 0.0 if succeeded else trouble.retry_after_s
         self._deliveries.ended(
             succeeded=succeeded, duration_s=clock.monotonic_s() - started_s, retry_after_s=retry_after_s
         )
+        place = f"export to {self._destination}"
         if succeeded:
-            guard.log_again("export")
+            guard.log_again(place)
         else:
             # The gRPC exporter speaks once a minute: silence means the kind it was.
             kind = self._kind = _kind_of(trouble, error, said) or self._kind
             guard.log_once(
-                "export",
+                place,
                 kind,
                 "infermeter: export to %s fails (%s); totals are kept and sent when it answers again. %s",
                 self._destination,

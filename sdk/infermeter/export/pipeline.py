@@ -5,6 +5,7 @@ The provider is private: setting the global one would switch on telemetry of Fas
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -66,10 +67,12 @@ class Pipeline:
         return Pipeline(source, resource_of_child(self.resource))
 
     def export(self) -> bool:
-        """Collect and push; True if it arrived, or if nothing is pushed."""
+        """Collect and push; True if it arrived wherever it goes, or if nothing is pushed."""
+        arrived = True
         for reader in self._push:
             reader.collect(timeout_millis=self._source.settings.export_timeout_s * 1000)
-        return not self._push or self._source.deliveries.last_succeeded
+            arrived &= self._source.deliveries.last_succeeded
+        return arrived
 
     def close(self) -> None:
         """Close what is ours; a provider of the application goes on."""
@@ -127,7 +130,8 @@ def build(source: Source, provider: MeterProvider | None) -> Pipeline:
 def _exporter(name: str, source: Source) -> MetricExporter:
     if name == "otlp":
         return otlp_exporter(source.settings, source.deliveries)
-    return TrackedExporter(ConsoleMetricExporter(), source.deliveries, "the console")
+    # Its default is what stdout was when its module was imported.
+    return TrackedExporter(ConsoleMetricExporter(out=sys.stdout), source.deliveries, "the console")
 
 
 def _attach(provider: MeterProvider, readers: list[MetricReader]) -> bool:

@@ -82,6 +82,13 @@ def _instance_id(wanted: str | None) -> str:
     """Return the id that was asked for, made unique in worker processes, which share their parent's environment."""
     if wanted is None:
         return str(uuid.uuid4())
+    return f"{wanted}-{os.getpid()}" if _is_worker() else wanted
+
+
+def _is_worker() -> bool:
+    """Return whether the process is one of several of a kind, as far as those who start them show it."""
     multiprocessing = sys.modules.get("multiprocessing")
-    is_worker = multiprocessing is not None and multiprocessing.parent_process() is not None
-    return f"{wanted}-{os.getpid()}" if is_worker else wanted
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return True
+    # Its workers import the application after the fork, so no hook of ours has seen that.
+    return "gunicorn.arbiter" in sys.modules

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from infermeter import guard, models, requests_seen, runtime
-from infermeter.cells import STATUS_SLOTS, ModelCell
+from infermeter.cells import STATUS_SLOTS, ModelCell, StatusIndex
 from infermeter.errors import ConfigError
 from infermeter.inference.callables import wrap
 from infermeter.inference.calls import InferenceCall, Lookup
-from infermeter.inference.predictions import Extractor, Reading
+from infermeter.inference.predictions import Extractor, Reading, plain_number, plain_ratio
 from infermeter.labels import label_value
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,8 +92,11 @@ class InferenceInstrument:
         try:
             if requests_seen.watching:
                 requests_seen.mark()
-            if not cell.record(latency_s, confidence, STATUS_SLOTS[status]):
-                guard.drop("inference", "out_of_range")
+            slot = STATUS_SLOTS[status]
+            # Plain floats only: a sum would become what is added to it, an array or a number of another precision.
+            plain = type(latency_s) is float and (confidence is None or type(confidence) is float)
+            if not (plain and cell.record(latency_s, confidence, slot)):
+                _record_foreign(cell, latency_s, confidence, slot)
         except Exception as error:  # noqa: BLE001  the guard of the hot path, without the price of a context manager
             guard.swallow("inference", error)
 
@@ -106,6 +109,15 @@ class InferenceInstrument:
                 self._cell = telemetry.slot(self._model, self._version).cell
         self._epoch = epoch
         return self._cell
+
+
+def _record_foreign(cell: ModelCell, latency_s: object, confidence: object, slot: StatusIndex) -> None:
+    """Record a call whose numbers are not plain or not in range, if they are usable after all."""
+    seconds = plain_number(latency_s)
+    sure = None if confidence is None else plain_ratio(confidence)
+    if not cell.record(seconds, sure, slot):
+        numbers = (seconds,) if sure is None else (seconds, sure)
+        guard.drop("inference", "type" if any(number != number for number in numbers) else "out_of_range")
 
 
 @overload
@@ -197,7 +209,7 @@ def _arguments_lookup(func: Callable[..., Any]) -> Lookup:
     import inspect
 
     target: Any = getattr(func, "__func__", func)  # of static and class methods
-    if not callable(target):
+    if not callable(target) or isinstance(target, type):
         raise ConfigError(f"instrument_inference takes a model name or a function, got {func!r}")
     parameters = inspect.signature(target).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

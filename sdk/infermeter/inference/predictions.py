@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from math import inf, nan
 from numbers import Real
 from typing import Any, cast
 
@@ -16,6 +17,8 @@ from infermeter.labels import label_value
 
 Extractor = str | Callable[[Any], object]
 """A key or attribute name, or a function of the result; either may give one value or one per row."""
+
+_BARE: tuple[type, ...] = (float, int, str, bytes, bool)
 
 ABSENT = object()
 """Stands for a key or attribute that a result does not have."""
@@ -42,6 +45,9 @@ class Reading:
         """Record what the result, or each row of it, holds. Raises what an extractor or a property raises."""
         confidence, label = _extract(self.confidence, result), _extract(self.label, result)
         if confidence is ABSENT and label is ABSENT and isinstance(result, (list, tuple)):
+            # Bare numbers and texts have neither; an embedding has thousands of them.
+            if result and type(cast("Sequence[object]", result)[0]) in _BARE:
+                return
             for row in cast("Sequence[object]", result):
                 observe_values(cell, _extract(self.confidence, row), _extract(self.label, row))
             return
@@ -143,22 +149,36 @@ def _rows(value: Any, where: str) -> Sequence[object]:
     return []
 
 
+def plain_number(value: object) -> float:
+    """Return a foreign number as a plain float; not a number (NaN) for what is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return nan
+    try:
+        return float(value)
+    except OverflowError:
+        return inf
+
+
+def plain_ratio(value: object) -> float:
+    """Return a foreign number as a plain float, moved to 0 or 1 where it is beyond them by rounding only."""
+    number = plain_number(value)
+    if -ROUNDING <= number <= 1.0 + ROUNDING:
+        return min(max(number, 0.0), 1.0)
+    return number
+
+
 def _confidence(value: object) -> float | None:
     """Return a usable confidence, or None after counting why it is not one."""
-    if type(value) is not float:
-        if value is None:
-            return _refuse("none")
-        if isinstance(value, (bool, str)) or not isinstance(value, Real):
-            return _refuse("bool" if isinstance(value, bool) else "text" if isinstance(value, str) else "type")
-        try:
-            value = float(value)
-        except OverflowError:
-            return _refuse("not_finite")
-    if 0.0 <= value <= 1.0:
+    if type(value) is float and 0.0 <= value <= 1.0:
         return value
-    if -ROUNDING <= value <= 1.0 + ROUNDING:
-        return min(max(value, 0.0), 1.0)
-    return _refuse("out_of_range" if value - value == 0.0 else "not_finite")
+    if value is None:
+        return _refuse("none")
+    if isinstance(value, (bool, str)) or not isinstance(value, Real):
+        return _refuse("bool" if isinstance(value, bool) else "text" if isinstance(value, str) else "type")
+    number = plain_ratio(value)
+    if 0.0 <= number <= 1.0:
+        return number
+    return _refuse("out_of_range" if number - number == 0.0 else "not_finite")
 
 
 def _refuse(reason: str) -> float | None:

