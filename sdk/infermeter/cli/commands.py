@@ -22,6 +22,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "console": ("infermeter.cli.console", "Serve the page with dashboards, alerts and runbooks."),
     "doctor": ("infermeter.cli.doctor", "Follow one measurement through everything and name the hop that is broken."),
     "check": ("infermeter.cli.check", "Check rules, dashboards and runbooks against the series that exist."),
+    "rules": ("infermeter.cli.rules", "Write rules, dashboards and runbooks for your own Prometheus and Grafana."),
     "run": ("infermeter.cli.run", "Run a Python service with metrics on, without changing its code."),
     "pipeline": ("infermeter.cli.pipeline", "Report a batch job of any language: `pipeline run NAME -- command`."),
     "version": ("infermeter.cli.version", "Print the versions of infermeter and of the parts it starts."),
