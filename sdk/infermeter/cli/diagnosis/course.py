@@ -82,5 +82,5 @@ def diagnose(addresses: Addresses, *, timeout_s: float, spin: Callable[[str], No
     else:
         yield from map(alerting.unreached, ("alert", "Alertmanager"))
     if arrived:
-        yield arrival.check_copies(prometheus, instance)  # as late as possible: a second scrape has its own rhythm
+        yield arrival.check_copies(prometheus, instance, timeout_s=timeout_s, spin=spin)
     yield from services.check_services(prometheus)
