@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help up down status logs test test-unit test-pipeline test-oldest check format bench metrics clean
+.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench metrics clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -33,6 +33,9 @@ status: .venv/stack ## Show what runs.
 
 logs: .venv/stack ## Show what the parts wrote.
 	@$(BIN)/infermeter logs $(ARGS)
+
+console: .venv/stack ## Build the console's page, if its sources have changed.
+	@$(BIN)/infermeter console --build
 
 test: check test-oldest ## Run all checks and all tests, with the real stack.
 	$(PYTEST)

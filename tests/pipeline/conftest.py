@@ -62,7 +62,7 @@ def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack
         next(stack, None)
 
 
-_FOR_TESTS: dict[str, Any] = {"port_policy": "any", "example": False}
+_FOR_TESTS: dict[str, Any] = {"port_policy": "any", "example": False, "console": False}
 
 
 def _running(options: StackOptions) -> Iterator[LiveStack]:

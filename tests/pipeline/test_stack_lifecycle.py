@@ -17,6 +17,7 @@ import pytest
 from tests.pipeline.live_stack import eventually
 
 from infermeter.cli.exit_codes import ExitCode
+from infermeter.cli.stack.loopback import get_json
 from infermeter.cli.stack.options import DEFAULT_PORTS
 from infermeter.cli.stack.processes import identify
 
@@ -51,7 +52,7 @@ class Shell:
         )
 
     def up(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return self.run("up", "--no-example", *arguments, **env)
+        return self.run("up", "--no-example", "--no-console", *arguments, **env)
 
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
@@ -131,6 +132,21 @@ class TestUpAndDown:
         assert len(shell.processes()) >= len(PARTS) - 1  # the collector's command line does not name the directory
         stopped = shell.run("down")
         assert stopped.returncode == ExitCode.OK
+        assert_nothing_is_left(shell, status["ports"])
+
+    def test_up_serves_the_console_and_says_where(self, shell: Shell) -> None:
+        started = shell.run("up", "--no-example")
+        assert started.returncode == ExitCode.OK, started.stdout + started.stderr
+        status = shell.status()
+        console = f"http://127.0.0.1:{status['ports']['console']}"
+        assert {part["name"]: part["urls"] for part in status["parts"]}["console"] == {"dashboards": console}
+        assert f"open {console}" in started.stdout
+        answer = get_json(f"{console}/prometheus/api/v1/query?query=up")
+        assert {row["metric"]["job"] for row in answer["data"]["result"]} >= {"prometheus", "alertmanager"}
+        assert get_json(f"{console}/alertmanager/api/v2/status")["config"]
+        assert get_json(f"{console}/api/config")["scrape_interval_s"] == 1.0
+        assert console in shell.run("console", "--no-open").stdout
+        shell.run("down")
         assert_nothing_is_left(shell, status["ports"])
 
     def test_a_second_up_says_that_it_runs_and_changes_nothing(self, shell: Shell) -> None:
@@ -241,7 +257,7 @@ class TestCrash:
         assert not set(shell.started_pids()) & set(pids.values())
 
     def test_in_the_foreground_a_crash_stops_everything(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--foreground")
+        up = shell.begin("up", "--no-example", "--no-console", "--foreground")
         read_until(up, "Ctrl-C stops everything")
         os.kill(shell.started_pids()[0], signal.SIGKILL)
         output, _ = up.communicate(timeout=60)
@@ -254,7 +270,7 @@ class TestInterrupt:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_an_interrupt_during_start_up_stops_what_was_started(self, shell: Shell, number: int) -> None:
         # An interval this long keeps it waiting for the first scrape.
-        up = shell.begin("up", "--no-example", "--scrape-interval", "60")
+        up = shell.begin("up", "--no-example", "--no-console", "--scrape-interval", "60")
         eventually("a part to be started", lambda: len(shell.started_pids()) == len(PARTS))
         pids = shell.started_pids()
         up.send_signal(number)
@@ -265,7 +281,7 @@ class TestInterrupt:
         assert_nothing_is_left(shell)
 
     def test_ctrl_c_in_the_foreground_stops_everything(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--foreground")
+        up = shell.begin("up", "--no-example", "--no-console", "--foreground")
         read_until(up, "Ctrl-C stops everything")
         ports = shell.status()["ports"]
         up.send_signal(signal.SIGINT)
@@ -274,7 +290,7 @@ class TestInterrupt:
         assert_nothing_is_left(shell, ports)
 
     def test_down_ends_an_up_in_the_foreground(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--foreground")
+        up = shell.begin("up", "--no-example", "--no-console", "--foreground")
         read_until(up, "Ctrl-C stops everything")
         shell.run("down")
         output, _ = up.communicate(timeout=60)
@@ -282,7 +298,7 @@ class TestInterrupt:
         assert_nothing_is_left(shell)
 
     def test_a_second_command_waits_for_nobody_and_says_who_is_at_work(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--scrape-interval", "60")
+        up = shell.begin("up", "--no-example", "--no-console", "--scrape-interval", "60")
         eventually("a part to be started", shell.started_pids)
         second = shell.up()
         assert second.returncode == ExitCode.BUSY
@@ -293,7 +309,7 @@ class TestInterrupt:
 
 class TestStaleState:
     def test_what_survives_a_killed_up_is_found_and_stopped(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--scrape-interval", "60")
+        up = shell.begin("up", "--no-example", "--no-console", "--scrape-interval", "60")
         eventually("every part to be started", lambda: len(shell.started_pids()) == len(PARTS))
         up.kill()
         up.communicate()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from infermeter.cli.yaml_blocks import yaml_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -27,17 +29,6 @@ _TOKEN = re.compile(
 )
 _GROUP_DURATIONS = ("interval", "query_offset")
 _RULE_DURATIONS = ("for", "keep_firing_for")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes expressions of several lines as blocks, so that the result can be read."""
-
-
-def _represent_str(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return yaml.ScalarNode("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _represent_str)
 
 
 def scale_rules(source: Path, target: Path, *, speed: float) -> None:
@@ -127,7 +118,7 @@ def _scale_file(source: Path, target: Path, speed: float) -> None:
             _scale_durations(rule, _RULE_DURATIONS, speed)
             rule["expr"] = scale_expression(str(rule["expr"]), speed=speed)
     header = f"# {source.name} with every window divided by {speed:g}. Written by scale_rules; change the original.\n"
-    body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+    body = yaml_text(content)
     target.write_text(header + body, encoding="utf-8")
 
 

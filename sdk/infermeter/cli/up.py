@@ -71,6 +71,7 @@ def _parse_ports(_context: click.Context, _option: click.Parameter, values: tupl
 )
 @click.option("--strict-ports", is_flag=True, help="Fail when a default port is taken, instead of taking a free one.")
 @click.option("--example/--no-example", default=True, help="Start the example service.  [default: yes]")
+@click.option("--console/--no-console", "with_console", default=True, help="Serve the page.  [default: yes]")
 @click.option("--traffic/--no-traffic", default=True, help="Send requests to the example.  [default: yes]")
 @click.option(
     "--profile",
@@ -121,6 +122,7 @@ def up(
     strict_ports: bool,
     example: bool,
     traffic: bool,
+    with_console: bool,
     profile: Profile,
     scrape_interval_s: float,
     speed: float,
@@ -140,6 +142,7 @@ def up(
         port_policy="strict" if strict_ports else "prefer",
         example=example,
         traffic=traffic,
+        console=with_console,
         profile=profile,
         scrape_interval_s=scrape_interval_s,
         speed=speed,
@@ -231,6 +234,8 @@ def _welcome(console: Console, options: StackOptions, state: StackState, *, fore
     query = shlex.quote(f"query={_P99}" if options.example else 'query=up{job=~"infermeter.*"}')
     url = f"http://127.0.0.1:{state.ports['prometheus']}/api/v1/query"
     console.print("Try next:", style="bold")
+    if options.console:
+        _hint(console, f"open http://127.0.0.1:{state.ports['console']}")
     _hint(console, f"curl -s {url} --data-urlencode {query}")
     _hint(
         console,

@@ -21,6 +21,7 @@ DEFAULT_PORTS: Mapping[str, int] = MappingProxyType(
         "health": 13133,
         "prometheus": 9090,
         "alertmanager": 9093,
+        "console": 9470,
         "example": 8000,
     }
 )
@@ -39,6 +40,7 @@ class StackOptions:
         port_policy: `prefer` the default ports and replace taken ones, be `strict` about them, or take `any`.
         example: Whether the example service is started.
         traffic: Whether requests are sent to the example.
+        console: Whether the page is served.
         profile: `scrape`: Prometheus scrapes the collector. `otlp`: the collector pushes to Prometheus.
         scrape_interval_s: Seconds between two scrapes. Shorter than in production, so that a chart shows soon and a
             scaled window still holds several samples.
@@ -54,6 +56,7 @@ class StackOptions:
     port_policy: PortPolicy = "prefer"
     example: bool = True
     traffic: bool = True
+    console: bool = True
     profile: Profile = "scrape"
     scrape_interval_s: float = 1.0
     speed: float = 1.0
@@ -65,7 +68,7 @@ class StackOptions:
     @property
     def needed_ports(self) -> list[str]:
         """The names of the ports this stack listens on."""
-        unused = {"example"} if not self.example else set[str]()
+        unused = {name for name in ("example", "console") if not getattr(self, name)}
         if self.profile == "otlp":
             unused |= {"exporter", "pipelines"}
         return [name for name in DEFAULT_PORTS if name not in unused]

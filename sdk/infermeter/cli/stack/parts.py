@@ -42,6 +42,7 @@ _OURS_ALONE = ("OTEL_", "INFERMETER_", "PROMETHEUS_MULTIPROC_DIR")
 _EXAMPLE_EXPORT_INTERVAL_MS = 1000
 _OTLP_LAYERS = ["prometheus_otlp", "pipelines", "pipelines_otlp"]
 _EXAMPLE_NEEDS = ("fastapi", "uvicorn", "sklearn")
+_CONSOLE_NEEDS = ("starlette", "uvicorn", "httpx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,8 @@ def parts_of(
         _alertmanager(options, urls, binaries["alertmanager"], places, base_env),
         _prometheus(options, ports, urls, binaries["prometheus"], places, base_env),
     ]
+    if options.console:
+        parts.append(_console(options, urls, places, base_env))
     if options.example:
         parts.append(_example(options, urls, base_env))
         if options.traffic:
@@ -213,14 +216,39 @@ def _prometheus(
     )
 
 
+def _console(options: StackOptions, urls: Mapping[str, str], places: Places, base_env: Mapping[str, str]) -> Part:
+    missing = [name for name in _CONSOLE_NEEDS if find_spec(name) is None]
+    if missing:
+        raise _missing_extra("console", missing)
+    url = urls["console"]
+    return Part(
+        name="console",
+        title="Console",
+        argv=(sys.executable, "-m", "infermeter.cli", "console", "--no-open",
+              "--data-dir", str(places.data_dir),
+              "--port", url.rpartition(":")[2],
+              "--prometheus", urls["prometheus"],
+              "--alertmanager", urls["alertmanager"],
+              "--scrape-interval", str(max(options.scrape_interval_s, _EXAMPLE_EXPORT_INTERVAL_MS / 1000))),
+        env={**base_env, "PYTHONUNBUFFERED": "1"},
+        cwd=places.data_dir,
+        ready=readiness.answers(f"{url}/api/health"),
+        health_url=f"{url}/api/health",
+        urls={"dashboards": url},
+    )  # fmt: skip
+
+
+def _missing_extra(part: str, missing: list[str]) -> StackError:
+    return StackError(
+        f'The {part} needs {", ".join(missing)}: pip install "infermeter[stack]", or leave it out with --no-{part}.',
+        exit_code=ExitCode.START_FAILED,
+    )
+
+
 def _example(options: StackOptions, urls: Mapping[str, str], base_env: Mapping[str, str]) -> Part:
     missing = [name for name in _EXAMPLE_NEEDS if find_spec(name) is None]
     if missing:
-        raise StackError(
-            f'The example service needs {", ".join(missing)}: pip install "infermeter[stack]", or leave it out with '
-            "--no-example.",
-            exit_code=ExitCode.START_FAILED,
-        )
+        raise _missing_extra("example", missing)
     url = urls["example"]
     env = {
         **base_env,

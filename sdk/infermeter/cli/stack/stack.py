@@ -18,6 +18,7 @@ from infermeter.cli.stack.processes import ProcessId, identify_child
 from infermeter.cli.stack.readiness import NotReadyError, wait_for
 from infermeter.cli.stack.reporting import Reporter, SilentReporter
 from infermeter.cli.stack.state import RunningPart, StackState, read_state, write_state
+from infermeter.cli.web.page_build import find_or_build_page
 
 if TYPE_CHECKING:
     import subprocess
@@ -58,6 +59,8 @@ class Stack:
             StackError: A port or a binary is missing, a part crashed or was not ready in time. Nothing is left running.
         """
         binaries = find_or_build(BINARIES, self._reporter)
+        if self.options.console:
+            self._build_page()
         self.places.make()
         self.ports = choose_ports(self.options)
         if self.options.port_policy == "prefer":
@@ -111,6 +114,13 @@ class Stack:
     def crashed(self) -> list[RunningPart]:
         """Return the parts that have died since they were started."""
         return [part for part in self._running.values() if not part.alive]
+
+    def _build_page(self) -> None:
+        """Build what the console shows, if need be; without it everything else still works, and the console says so."""
+        try:
+            find_or_build_page(self._reporter)
+        except StackError as failure:
+            self._reporter.say(str(failure))
 
     def _start_parts(self) -> None:
         waiting = list(self._parts.values())
