@@ -93,5 +93,5 @@ def _follow_canary(
     else:
         yield from map(alerting.unreached, ("alert", "Alertmanager"))
     if arrived:
-        yield arrival.check_copies(prometheus, instance)  # as late as possible: a second scrape has its own rhythm
+        yield arrival.check_copies(prometheus, instance, timeout_s=timeout_s, spin=spin)
     yield from services.check_services(prometheus)
