@@ -20,6 +20,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("infermeter.cli.status", "Say what runs, where, and whether it answers."),
     "logs": ("infermeter.cli.logs", "Show what the parts have written."),
     "console": ("infermeter.cli.console", "Serve the page with dashboards, alerts and runbooks."),
+    "top": ("infermeter.cli.top", "Show models, GPUs, pipelines and alerts in the terminal, live."),
     "doctor": ("infermeter.cli.doctor", "Follow one measurement through everything and name the hop that is broken."),
     "check": ("infermeter.cli.check", "Check rules, dashboards and runbooks against the series that exist."),
     "rules": ("infermeter.cli.rules", "Write rules, dashboards and runbooks for your own Prometheus and Grafana."),
