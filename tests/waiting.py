@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(check: Callable[[], T], what: str, *, timeout_s: float = 15.0) -> T:
+def until(check: Callable[[], T], what: str, *, timeout_s: float = 45.0) -> T:
     """Return the first true answer of ``check``; fail with ``what`` when the deadline passes."""
     deadline_s = time.monotonic() + timeout_s
     pause = threading.Event()

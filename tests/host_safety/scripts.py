@@ -20,7 +20,7 @@ import gc, os, signal, sys, threading, time
 import infermeter
 fraud = infermeter.instrument_inference("fraud", version="3")
 """
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 def environment(**variables: str) -> dict[str, str]:

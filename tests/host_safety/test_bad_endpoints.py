@@ -17,7 +17,7 @@ import infermeter
 Connect = Callable[..., infermeter.Telemetry]
 fraud = infermeter.instrument_inference("fraud", version="3")
 REQUESTS = "model_inference_requests_total"
-NEVER_BLOCKS_S = 0.25  # a call takes microseconds; this leaves room for a busy machine
+SLACK_S = 2.0  # below the 3 s that an export may take, and room for a busy machine
 
 
 @pytest.fixture
@@ -56,13 +56,9 @@ def test_calls_do_not_notice_and_totals_are_complete_afterwards(how: str, sink: 
     telemetry = connect(export_timeout_s=0.5, export_interval_s=0.2)
     until(lambda: sink.requests, "an export to be under way")
 
-    worst_s = 0.0
     for _ in range(2000):
-        started_s = time.perf_counter()
         with fraud as call:
             call.predicted("legit", confidence=0.5)
-        worst_s = max(worst_s, time.perf_counter() - started_s)
-    assert worst_s < NEVER_BLOCKS_S
     until(lambda: outcomes(telemetry)["failure"], "the failed export to be counted")
 
     sink.released.set()
@@ -71,6 +67,23 @@ def test_calls_do_not_notice_and_totals_are_complete_afterwards(how: str, sink: 
     until(lambda: sink.total("infermeter_exports_total", outcome="failure"), "the failures to be reported")
     until(lambda: sink.total("infermeter_exports_total", outcome="success"), "the first success to be reported")
     assert sink.total("model_prediction_confidence") == 2000
+
+
+@pytest.mark.parametrize("how", ["silent", "dripping"])
+def test_calls_of_any_kind_end_while_an_export_hangs(how: str, sink: OtlpSink, connect: Connect) -> None:
+    misbehave(sink, how)
+    telemetry = connect(export_timeout_s=60)
+    until(lambda: sink.requests, "an export to be under way")
+
+    for i in range(500):
+        fraud.record(0.1)
+        fraud(lambda: {"confidence": 0.5, "label": "legit"})()
+        with infermeter.instrument_inference(f"new-{i}") as call:
+            call.predicted("legit", confidence=0.5)
+        infermeter.register_model(f"declared-{i}", version="1")
+        infermeter.record_prediction("fraud", confidence=0.5)
+
+    assert sum(outcomes(telemetry).values()) == 0, "the export has ended: nothing was proved"
 
 
 @pytest.mark.parametrize("how", [*BAD, "nobody", "black hole"])
@@ -90,16 +103,16 @@ def test_flush_and_shutdown_are_bounded_by_their_arguments(
     for end in (infermeter.force_flush, infermeter.shutdown):
         started_s = time.perf_counter()
         assert end(timeout_s) is False
-        assert time.perf_counter() - started_s < timeout_s + NEVER_BLOCKS_S
+        assert time.perf_counter() - started_s < timeout_s + SLACK_S
 
 
 def test_an_export_ends_within_its_timeout(sink: OtlpSink, connect: Connect) -> None:
     sink.swallow()
     telemetry = connect(export_timeout_s=0.5)
 
-    assert infermeter.force_flush(10) is False
+    assert infermeter.force_flush(30) is False
     assert telemetry.deliveries.last_duration_s is not None
-    assert 0.4 < telemetry.deliveries.last_duration_s < 2
+    assert 0.4 < telemetry.deliveries.last_duration_s < 8, "OpenTelemetry's own timeout is 10 s"
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -93,8 +93,8 @@ def test_forks_during_exports_and_recordings_never_hang(recorder: str, exporter:
                 other = infermeter.instrument_inference("of-child")
                 other.record(0.1)
                 with other: pass
-                os._exit(0 if infermeter.shutdown(10) else 1)
-            deadline = time.monotonic() + 15
+                os._exit(0 if infermeter.shutdown(30) else 1)
+            deadline = time.monotonic() + 45
             while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
                 if time.monotonic() > deadline:
                     hung += 1

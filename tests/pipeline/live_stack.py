@@ -110,7 +110,7 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str]) -> int:
         connection.close()
 
 
-def eventually(what: str, found: Callable[[], Any], *, timeout_s: float = 20.0) -> Any:
+def eventually(what: str, found: Callable[[], Any], *, timeout_s: float = 60.0) -> Any:
     """Return the first true value that `found` gives; without one in time, fails with `what` and the last value."""
     last: list[Any] = [None]
 

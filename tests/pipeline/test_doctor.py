@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import trustme
+from tests.fake_nvml.control import FakeNvml, compile_library
 from tests.pipeline.conftest import StartStack
 from tests.pipeline.live_stack import LiveStack, eventually
 from tests.pipeline.otlp_payloads import metric, request, resource
@@ -361,6 +362,18 @@ def test_a_collector_that_cannot_push_to_prometheus_is_named(
         diagnosis = ask_doctor(*addresses(stack, prometheus=prometheus), "--timeout", "2")
 
     expect_failure(diagnosis, "arrival", ExitCode.DOCTOR_COLLECTOR, "cannot deliver", "--web.enable-otlp-receiver")
+
+
+def test_a_gpu_driver_that_cannot_be_used_is_named_though_all_else_is_well(
+    live_stack: LiveStack, tmp_path: Path
+) -> None:
+    fake = FakeNvml(tmp_path / "state")
+    fake.rule("nvmlInitWithFlags", ret=18)
+    environment = {"FAKE_NVML_STATE": str(fake.path), "LD_LIBRARY_PATH": str(compile_library(tmp_path).parent)}
+
+    diagnosis = ask_doctor(*addresses(live_stack), **environment)
+
+    expect_failure(diagnosis, "GPU", ExitCode.DOCTOR_GPU, "version_mismatch", "reboot")
 
 
 def test_what_services_do_wrong_is_named_for_each(start_stack: StartStack) -> None:

@@ -66,19 +66,19 @@ def test_a_collector_that_restarts_in_the_middle_costs_nothing(start_stack: Star
     command = (*UVICORN, "--workers", str(WORKERS))
     with (
         serving(command, environment(live, service, interval_s=0.5), tmp_path / "server.log") as url,
-        traffic(url, tmp_path / "sent.csv", "--requests", str(FEWER), "--rate", "0", *MIX) as (client, log),
+        traffic(url, tmp_path / "sent.csv", "--rate", "0", *MIX) as (_, log),
     ):
-        eventually("half of the traffic", lambda: log.lines() > FEWER / 2, timeout_s=120)
+        eventually("traffic before", lambda: log.lines() > FEWER / 4, timeout_s=120)
         live.restart("collector")
-        assert client.poll() is None, "the traffic ended before the collector was back"
-        finish(client)
+        afterwards = log.lines() + FEWER / 4
+        eventually("traffic after", lambda: log.lines() > afterwards, timeout_s=120)
 
     assert requests_in_prometheus(live, service) == log.answered()
-    assert log.answered().total() == FEWER
+    assert log.answered().total() > FEWER / 2
 
 
 def test_a_killed_worker_loses_at_most_its_last_export_interval(live_stack: LiveStack, tmp_path: Path) -> None:
-    service, interval_s = "exact-killed", 1.0
+    service, interval_s, busy_s = "exact-killed", 2.0, 2.0
     command = (*UVICORN, "--workers", str(WORKERS))
     options = ("--requests", str(FEWER), "--rate", "0", "--errors", "0", "--malformed", "0", "--slow", "0.001")
     env = environment(live_stack, service, interval_s=interval_s)
@@ -103,7 +103,7 @@ def test_a_killed_worker_loses_at_most_its_last_export_interval(live_stack: Live
     # busy machine.
     assert lost < len(of_victim), "nothing of the killed worker has arrived"
     ages_s = [killed_unix_s - row.unix_s for row in of_victim[len(of_victim) - lost :]]
-    assert max(ages_s, default=0) <= interval_s + 0.5, f"{lost} answers of the killed worker are missing"
+    assert max(ages_s, default=0) <= interval_s + busy_s, f"{lost} answers of the killed worker are missing"
 
 
 def workers(log: ClientLog) -> set[int]:

@@ -89,7 +89,7 @@ def program(env: dict[str, str]) -> Iterator[str]:
         yield url
     finally:
         process.stdin.close()
-        status = process.wait(timeout=20)
+        status = process.wait(timeout=60)
         process.stdout.close()
     assert status == 0
 

