@@ -51,6 +51,6 @@ def _part(name: str) -> dict[str, str | None]:
     except StackError as problem:
         return {"name": name, "version": None, "binary": None, "problem": str(problem)}
     if binary is None:
-        problem = f"not on this machine; `infermeter up` builds {recipes()[name].version}"
-        return {"name": name, "version": None, "binary": None, "problem": problem}
+        absent = f"not on this machine; `infermeter up` builds {recipes()[name].version}"
+        return {"name": name, "version": None, "binary": None, "problem": absent}
     return {"name": name, "version": version_of(binary), "binary": str(binary), "problem": None}
