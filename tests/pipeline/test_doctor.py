@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import ssl
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -19,6 +16,8 @@ from typing import Any
 
 import pytest
 import trustme
+from tests.fake_nvml.control import FakeNvml, compile_library
+from tests.pipeline.asked_doctor import addresses, ask_doctor, expect_failure
 from tests.pipeline.conftest import StartStack
 from tests.pipeline.live_stack import LiveStack, eventually
 from tests.pipeline.otlp_payloads import metric, request, resource
@@ -29,35 +28,6 @@ from infermeter.cli.exit_codes import ExitCode
 pytestmark = pytest.mark.pipeline
 
 ChangedPrometheus = Callable[[Callable[[Config], None]], str]
-_NAMESPACE = {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test"}
-
-
-class Diagnosis:
-    """What the doctor said: its findings by hop, and its exit status."""
-
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        assert done.stdout, done.stderr
-        self.answer: dict[str, Any] = json.loads(done.stdout)
-        self.status = done.returncode
-
-    def of(self, verdict: str) -> dict[str, tuple[str, str]]:
-        """Return what was found and its remedy by hop, of one verdict."""
-        found = [one for one in self.answer["findings"] if one["verdict"] == verdict]
-        return {one["hop"]: (one["found"], one["remedy"]) for one in found}
-
-
-def ask_doctor(*arguments: str, **environment: str) -> Diagnosis:
-    """Run the command as a user would, with nothing of this process's settings."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "INFERMETER_"))}
-    command = [sys.executable, "-m", "infermeter.cli", "doctor", "--json", "--data-dir", "/nonexistent", *arguments]
-    done = subprocess.run(
-        command, env={**plain, **_NAMESPACE, **environment}, capture_output=True, text=True, check=False
-    )
-    return Diagnosis(done)
-
-
-def addresses(stack: LiveStack, *, endpoint: str | None = None, prometheus: str | None = None) -> list[str]:
-    return ["--endpoint", endpoint or stack.otlp_http_url, "--prometheus", prometheus or stack.prometheus_url]
 
 
 @pytest.fixture
@@ -72,17 +42,6 @@ def changed_prometheus(binaries: dict[str, Path], live_stack: LiveStack, tmp_pat
     yield start
     for one in running:
         one.__exit__(None, None, None)
-
-
-def expect_failure(diagnosis: Diagnosis, hop: str, code: ExitCode, *words: str) -> None:
-    """Check that one hop alone failed, in these words, and that the exit status says its class."""
-    failed = diagnosis.of("failed")
-    assert set(failed) == {hop}, diagnosis.answer
-    text = " ".join(failed[hop])
-    assert failed[hop][1], "no remedy"
-    for word in words:
-        assert word in text
-    assert diagnosis.status == diagnosis.answer["exit_code"] == code
 
 
 def test_a_healthy_stack_is_all_well_from_the_sdk_to_alertmanager(live_stack: LiveStack) -> None:
@@ -361,6 +320,18 @@ def test_a_collector_that_cannot_push_to_prometheus_is_named(
         diagnosis = ask_doctor(*addresses(stack, prometheus=prometheus), "--timeout", "2")
 
     expect_failure(diagnosis, "arrival", ExitCode.DOCTOR_COLLECTOR, "cannot deliver", "--web.enable-otlp-receiver")
+
+
+def test_a_gpu_driver_that_cannot_be_used_is_named_though_all_else_is_well(
+    live_stack: LiveStack, tmp_path: Path
+) -> None:
+    fake = FakeNvml(tmp_path / "state")
+    fake.rule("nvmlInitWithFlags", ret=18)
+    environment = {"FAKE_NVML_STATE": str(fake.path), "LD_LIBRARY_PATH": str(compile_library(tmp_path).parent)}
+
+    diagnosis = ask_doctor(*addresses(live_stack), **environment)
+
+    expect_failure(diagnosis, "GPU", ExitCode.DOCTOR_GPU, "version_mismatch", "reboot")
 
 
 def test_what_services_do_wrong_is_named_for_each(start_stack: StartStack) -> None:

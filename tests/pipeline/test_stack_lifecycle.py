@@ -52,7 +52,7 @@ class Shell:
         )
 
     def up(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return self.run("up", "--no-example", "--no-console", *arguments, **env)
+        return self.run("up", "--service-only", *arguments, **env)
 
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
@@ -135,7 +135,7 @@ class TestUpAndDown:
         assert_nothing_is_left(shell, status["ports"])
 
     def test_up_serves_the_console_and_says_where(self, shell: Shell) -> None:
-        started = shell.run("up", "--no-example")
+        started = shell.run("up", "--no-demo")
         assert started.returncode == ExitCode.OK, started.stdout + started.stderr
         status = shell.status()
         console = f"http://127.0.0.1:{status['ports']['console']}"
@@ -257,7 +257,7 @@ class TestCrash:
         assert not set(shell.started_pids()) & set(pids.values())
 
     def test_in_the_foreground_a_crash_stops_everything(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--no-console", "--foreground")
+        up = shell.begin("up", "--service-only", "--foreground")
         read_until(up, "Ctrl-C stops everything")
         os.kill(shell.started_pids()[0], signal.SIGKILL)
         output, _ = up.communicate(timeout=60)
@@ -270,7 +270,7 @@ class TestInterrupt:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_an_interrupt_during_start_up_stops_what_was_started(self, shell: Shell, number: int) -> None:
         # An interval this long keeps it waiting for the first scrape.
-        up = shell.begin("up", "--no-example", "--no-console", "--scrape-interval", "60")
+        up = shell.begin("up", "--service-only", "--scrape-interval", "60")
         eventually("a part to be started", lambda: len(shell.started_pids()) == len(PARTS))
         pids = shell.started_pids()
         up.send_signal(number)
@@ -281,7 +281,7 @@ class TestInterrupt:
         assert_nothing_is_left(shell)
 
     def test_ctrl_c_in_the_foreground_stops_everything(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--no-console", "--foreground")
+        up = shell.begin("up", "--service-only", "--foreground")
         read_until(up, "Ctrl-C stops everything")
         ports = shell.status()["ports"]
         up.send_signal(signal.SIGINT)
@@ -290,7 +290,7 @@ class TestInterrupt:
         assert_nothing_is_left(shell, ports)
 
     def test_down_ends_an_up_in_the_foreground(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--no-console", "--foreground")
+        up = shell.begin("up", "--service-only", "--foreground")
         read_until(up, "Ctrl-C stops everything")
         shell.run("down")
         output, _ = up.communicate(timeout=60)
@@ -298,7 +298,7 @@ class TestInterrupt:
         assert_nothing_is_left(shell)
 
     def test_a_second_command_waits_for_nobody_and_says_who_is_at_work(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--no-console", "--scrape-interval", "60")
+        up = shell.begin("up", "--service-only", "--scrape-interval", "60")
         eventually("a part to be started", shell.started_pids)
         second = shell.up()
         assert second.returncode == ExitCode.BUSY
@@ -309,7 +309,7 @@ class TestInterrupt:
 
 class TestStaleState:
     def test_what_survives_a_killed_up_is_found_and_stopped(self, shell: Shell) -> None:
-        up = shell.begin("up", "--no-example", "--no-console", "--scrape-interval", "60")
+        up = shell.begin("up", "--service-only", "--scrape-interval", "60")
         eventually("every part to be started", lambda: len(shell.started_pids()) == len(PARTS))
         up.kill()
         up.communicate()

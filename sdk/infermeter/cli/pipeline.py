@@ -39,7 +39,7 @@ Examples:
 """
 
 
-@click.group(name="pipeline")
+@click.group(name="pipeline", epilog=_EXAMPLES)
 def pipeline() -> None:
     """Report batch jobs."""
 

@@ -36,8 +36,9 @@ _P99 = "histogram_quantile(0.99, sum by (model_name, le) (rate(model_inference_l
 _EXAMPLES = """\b
 Examples:
   infermeter up                              everything, in the background
-  infermeter up --no-example                 your own service will send
-  infermeter up --port prometheus=9190       one port of your choice
+  infermeter up --no-demo                    your own service will send
+  infermeter up --service-only               collector, Prometheus and Alertmanager alone
+  infermeter up --ports prometheus=9190,console=8080
   infermeter up --foreground                 stay, and stop everything at Ctrl-C
   infermeter up --speed 60                   rules with windows 60 times shorter
 
@@ -49,7 +50,7 @@ INFERMETER_ALERTMANAGER_BINARY, else from PATH, else from the cache, else they a
 
 def _parse_ports(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     ports: dict[str, int] = {}
-    for value in values:
+    for value in (one for given in values for one in given.split(",")):
         name, _, number = value.partition("=")
         if name not in DEFAULT_PORTS:
             raise click.BadParameter(f"{name!r} is no port; there are {', '.join(DEFAULT_PORTS)}")
@@ -62,14 +63,17 @@ def _parse_ports(_context: click.Context, _option: click.Parameter, values: tupl
 @click.command(epilog=_EXAMPLES)
 @data_dir_option
 @click.option(
+    "--ports",
     "--port",
     "ports",
     multiple=True,
     callback=_parse_ports,
-    metavar="NAME=NUMBER",
-    help=f"Use exactly this port. NAME is one of {', '.join(DEFAULT_PORTS)}.",
+    metavar="NAME=NUMBER,…",
+    help=f"Use exactly these ports. NAME is one of {', '.join(DEFAULT_PORTS)}.",
 )
 @click.option("--strict-ports", is_flag=True, help="Fail when a default port is taken, instead of taking a free one.")
+@click.option("--demo/--no-demo", default=True, help="Start what makes up data to look at.  [default: yes]")
+@click.option("--service-only", is_flag=True, help="Start only what a service sends to: no console and no demo.")
 @click.option("--example/--no-example", default=True, help="Start the example service.  [default: yes]")
 @click.option("--console/--no-console", "with_console", default=True, help="Serve the page.  [default: yes]")
 @click.option("--traffic/--no-traffic", default=True, help="Send requests to the example.  [default: yes]")
@@ -120,6 +124,8 @@ def up(
     *,
     ports: dict[str, int],
     strict_ports: bool,
+    demo: bool,
+    service_only: bool,
     example: bool,
     traffic: bool,
     with_console: bool,
@@ -140,9 +146,9 @@ def up(
         data_dir=places.data_dir,
         ports=ports,
         port_policy="strict" if strict_ports else "prefer",
-        example=example,
+        example=example and demo and not service_only,
         traffic=traffic,
-        console=with_console,
+        console=with_console and not service_only,
         profile=profile,
         scrape_interval_s=scrape_interval_s,
         speed=speed,

@@ -22,14 +22,6 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-@pytest.fixture
-def free_defaults(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Defaults that nobody holds: a stack may be running on the real ones."""
-    defaults = choose_ports(StackOptions(data_dir=Path(), port_policy="any"))
-    monkeypatch.setattr(ports, "DEFAULT_PORTS", defaults)
-    return defaults
-
-
 def test_any_ports_are_free_and_different() -> None:
     chosen = choose_ports(StackOptions(data_dir=Path(), port_policy="any"))
     assert set(chosen) == set(DEFAULT_PORTS)
@@ -51,11 +43,17 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(taken: int, policy: 
     assert error.value.exit_code is ExitCode.PORT_TAKEN
 
 
-def test_strict_insists_on_the_defaults(
-    taken: int, free_defaults: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ports, "DEFAULT_PORTS", {**free_defaults, "health": taken})
-    with pytest.raises(StackError, match="--port health=NUMBER"):
+@pytest.fixture
+def free_defaults(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Defaults that nobody else on this machine has, as the real ones may be taken."""
+    defaults = choose_ports(StackOptions(data_dir=Path(), port_policy="any"))
+    monkeypatch.setattr(ports, "DEFAULT_PORTS", defaults)
+    return defaults
+
+
+def test_strict_insists_on_the_defaults(taken: int, free_defaults: dict[str, int]) -> None:
+    free_defaults["health"] = taken
+    with pytest.raises(StackError, match="--ports health=NUMBER"):
         choose_ports(StackOptions(data_dir=Path(), port_policy="strict"))
 
 

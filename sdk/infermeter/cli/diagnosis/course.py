@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from infermeter.cli.diagnosis import alerting, arrival, sending, services
+from infermeter.cli.diagnosis import alerting, arrival, hardware, sending, services
 from infermeter.cli.diagnosis.backend import Backend
 from infermeter.cli.diagnosis.finding import Finding
 from infermeter.settings import Settings
@@ -28,15 +28,26 @@ class Addresses:
 
 
 def diagnose(addresses: Addresses, *, timeout_s: float, spin: Callable[[str], None]) -> Iterator[Finding]:
-    """Follow one canary from the SDK to Alertmanager and yield what was found, hop by hop.
+    """Follow one canary from the SDK to Alertmanager and yield what was found, hop by hop; then look at the hardware.
 
     Args:
         addresses: Where to look.
         timeout_s: How long one hop may take.
         spin: Told what is being waited for.
     """
-    instance = f"doctor-{uuid.uuid4()}"
     prometheus = Backend(addresses.prometheus)
+    answers = True
+    for finding in _follow_canary(addresses, prometheus, timeout_s=timeout_s, spin=spin):
+        answers &= (finding.hop, finding.verdict) != ("Prometheus", "failed")
+        yield finding
+    spin("reading the GPUs")
+    yield hardware.check_gpus(prometheus if answers else None)
+
+
+def _follow_canary(
+    addresses: Addresses, prometheus: Backend, *, timeout_s: float, spin: Callable[[str], None]
+) -> Iterator[Finding]:
+    instance = f"doctor-{uuid.uuid4()}"
     yield sending.check_sdk_version()
 
     sent = False

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Port names are what `--port NAME=NUMBER` takes.
+# Port names are what `--ports NAME=NUMBER` takes.
 DEFAULT_PORTS: Mapping[str, int] = MappingProxyType(
     {
         "otlp-http": 4318,

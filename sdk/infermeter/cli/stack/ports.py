@@ -41,7 +41,7 @@ def choose_ports(options: StackOptions) -> dict[str, int]:
             if must:
                 raise StackError(
                     f"port {wanted} ({name}) is taken by {owner_of(wanted)}. Stop it, choose another with "
-                    f"--port {name}=NUMBER, or leave the option out and a free port is chosen.",
+                    f"--ports {name}=NUMBER, or leave the option out and a free port is chosen.",
                     exit_code=ExitCode.PORT_TAKEN,
                 )
         chosen[name] = 0
