@@ -8,7 +8,13 @@ from infermeter.cli.stack.binaries import find_or_build
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.terminal import TerminalReporter, make_console
 
-RUN_PROMTOOL = {"test_rules.py", "test_planted_faults.py", "test_check_command.py", "test_rules_export.py"}
+RUN_PROMTOOL = {
+    "test_check_command.py",
+    "test_deployments.py",
+    "test_planted_faults.py",
+    "test_rules.py",
+    "test_rules_export.py",
+}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
