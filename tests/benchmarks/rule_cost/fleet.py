@@ -60,7 +60,7 @@ class Scrape:
         return b"".join(filled)
 
 
-# The character after an @ says which number grows there; here by how much per tick. Buckets hold shares of the requests.
+# The character after an @ says which number grows there; here by how much per tick. Buckets hold shares of requests.
 _SHARES = (0.05, 0.2, 0.5, 0.8, 0.93, 0.97, 0.985, 0.992, 0.996, 0.998, 0.999, 0.9995, 1.0)
 _GROWING = {"r": _REQUESTS, "e": 0.05, "s": 1.2, "t": 1000} | {
     chr(ord("A") + i): _REQUESTS * share for i, share in enumerate(_SHARES)
