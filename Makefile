@@ -22,7 +22,7 @@ help: ## Show this list.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
-up: .venv/stack ## Start collector, Prometheus, Alertmanager and the example; prints where they are.
+up: .venv/stack ## Start the whole local stack with a demonstration; prints where everything is.
 	@$(BIN)/infermeter up $(ARGS)
 
 down: .venv/stack ## Stop everything that up started.
