@@ -31,6 +31,7 @@ class ExitCode(IntEnum):
     BINARY_MISSING = 7, "up, console --build: a binary or the page is not there and could not be built"
     BUSY = 8, "another infermeter command works on the same data directory"
     CHECK_FINDINGS = 9, "check: something is wrong in a file"
+    DEMO_UNEXPECTED = 10, "demo: an alert that was stated did not come or did not end, or another one came"
     DOCTOR_SETTINGS = 20, "doctor: a setting is wrong or switches the sending off"
     DOCTOR_ENDPOINT = 21, "doctor: nobody listens where metrics are sent, or not with that protocol"
     DOCTOR_TLS = 22, "doctor: TLS on one side only, or a certificate that is not trusted"
