@@ -120,7 +120,7 @@ NOW_ROW = Row(
         Panel(
             shape="stat",
             title="How much of the error budget is left?",
-            description="Of what the objective's period allows (30 days unless set); the model's worst objective, over all versions.",
+            description="Of what the objective's period allows; the model's worst objective, over all of its versions.",
             unit="percentunit",
             queries=(Query(f"min(slo:error_budget_remaining:ratio{{{MODEL}}})", "left"),),
             waits_for="Waits for the SLO rules and a day of data",
