@@ -16,12 +16,13 @@ from infermeter.cli.exit_codes import table
 _COMMANDS: dict[str, tuple[str, str]] = {
     "up": (
         "infermeter.cli.up",
-        "Start collector, Prometheus, Alertmanager and the example; wait until all are ready.",
+        "Start collector, Prometheus, Alertmanager, console and demonstration; wait until all are ready.",
     ),
     "down": ("infermeter.cli.down", "Stop everything that `up` started."),
     "status": ("infermeter.cli.status", "Say what runs, where, and whether it answers."),
     "logs": ("infermeter.cli.logs", "Show what the parts have written."),
     "console": ("infermeter.cli.console", "Serve the page with dashboards, alerts and runbooks."),
+    "demo": ("infermeter.cli.demo.command", "Break a fleet of model services on purpose, and watch the alerts."),
     "top": ("infermeter.cli.top", "Show models, GPUs, pipelines and alerts in the terminal, live."),
     "doctor": ("infermeter.cli.doctor", "Follow one measurement through everything and name the hop that is broken."),
     "check": ("infermeter.cli.check", "Check rules, dashboards and runbooks against the series that exist."),
