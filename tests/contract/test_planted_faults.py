@@ -16,14 +16,15 @@ from tests.contract.shipped import findings
 import infermeter.check
 from infermeter.check.files import check_files
 from infermeter.check.lints import LINTS
-from infermeter.cli.promtool import complaints_of
+from infermeter.cli.promtool import complaints_of, failed_tests_of
 
 
 def said_about(folder: Path, name: str, text: str) -> list[str]:
     """Return what the check says about a file, without the folder."""
     file = folder / name
     file.write_text(text, encoding="utf-8")
-    found = check_files([file], promtool=complaints_of(promtool())).findings
+    checked = check_files([file], promtool=complaints_of(promtool()), promtool_test=failed_tests_of(promtool()))
+    found = checked.findings
     return [str(finding).replace(f"{folder}/", "") for finding in found]
 
 
