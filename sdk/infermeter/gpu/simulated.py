@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
 from infermeter import clock, guard
-from infermeter.gpu.sample import Gpu, GpuLostError, GpuProcess, GpuSample, Xid
+from infermeter.gpu.sample import SIMULATED, Gpu, GpuLostError, GpuProcess, GpuSample, Xid
 
 Behaviour = Literal["busy", "idle", "starved", "hot", "mig", "lost"]
 """What a device does: ``starved`` has its model loaded and too little work, ``hot`` is slowed down by heat, ``mig`` is
@@ -21,7 +21,7 @@ cut into two instances, ``lost`` fell off the bus."""
 
 BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
 DEFAULT_DEVICES: tuple[Behaviour, ...] = ("busy", "idle", "hot", "mig", "lost")
-MODEL = "NVIDIA H200 (simulated)"
+MODEL = f"NVIDIA H200 {SIMULATED}"
 
 _GIB = 2.0**30
 _TOTAL_BYTES, _RESERVED_BYTES = 141 * _GIB, 0.6 * _GIB
