@@ -38,8 +38,12 @@ EMPTY_WHEN_SCRAPED = {
     ("What does the collector refuse or fail to pass on?", "B"): "nothing is sent",
     ("What does the collector refuse or fail to pass on?", "C"): "nothing is sent",
 }
-# Recordings that a fleet without trouble, and with default objectives, has nothing for, and why.
-NOT_RECORDED: dict[str, str] = {}
+# Recordings that have nothing to say about a fleet that is well, and why.
+NOT_RECORDED = {
+    "gpu:unallocated:group": "every GPU is held by a pod",
+    "gpu_xid:critical_errors:group": "no GPU has reported an error",
+    "model_version:slow_while_gpu_idle:ratio": "no model is slow",
+}
 
 
 class Missing(list[str]):
