@@ -196,6 +196,13 @@ DASHBOARDS: dict[str, tuple[dict[str, object], str]] = {
 FILES = {
     ("rules.yml", "groups:\n  - name: g\n   rules: []\n"): "rules.yml:3: format: is not YAML: ",
     ("rules.yml", "groups:\n  - name: g\n    rules:\n      - alert: A\n"): "rules.yml:4: format: a rule needs an expr",
+    ("second.json", '{"apiVersion": "x", "spec": {"elements": {}, "layout": {}}}'): (
+        "second.json:1: format: is a dashboard of Grafana's second schema, which is not read yet"
+    ),
+    (
+        "page.json",
+        '{"panels": [{"type": ["x"], "targets": [], "title": null}]}',
+    ): "page.json:1: panel-empty: a panel that",
     ("dashboard.json", '{\n  "panels": [\n}\n'): "dashboard.json:3: format: is not JSON",
     (
         "rules.yml",

@@ -79,6 +79,13 @@ def test_a_mistake_in_a_file_is_named_with_its_line(file, message, tmp_path):
     assert any(message in one for one in said), said
 
 
+@pytest.mark.parametrize("name", ["rules.yml", "page.json", "page.md", "x.test.yml"])
+def test_a_file_that_is_no_text_is_a_finding_and_no_crash(name, tmp_path):
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00g")
+    (finding,) = check_files([tmp_path / name]).findings
+    assert str(finding).endswith(f"{name}:1: format: is not UTF-8; save it as UTF-8")
+
+
 def test_an_alert_and_a_dashboard_in_house_style_have_no_findings(tmp_path):
     assert said_about(tmp_path, "rules.yml", rules_with(planted.SOUND_ALERT)) == []
     assert said_about(tmp_path, "page.json", json.dumps(planted.SOUND_DASHBOARD)) == []

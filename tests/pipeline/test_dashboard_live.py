@@ -35,8 +35,6 @@ EMPTY_WHEN_ALL_IS_WELL = {
 # The same where Prometheus scrapes the collector, which then has nothing to send.
 EMPTY_WHEN_SCRAPED = {
     ("How full is the collector's queue?", "A"): "there is no queue",
-    ("What does the collector refuse or fail to pass on?", "B"): "nothing is sent",
-    ("What does the collector refuse or fail to pass on?", "C"): "nothing is sent",
 }
 # Recordings that have nothing to say about a fleet that is well, and why.
 NOT_RECORDED = {

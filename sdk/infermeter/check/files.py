@@ -73,9 +73,12 @@ def check_files(
         ignored: Names of lints to leave out.
     """
     found = found_files(paths)
+    unreadable = {file: finding for file in found if file.suffix in SUFFIXES and (finding := _unreadable(file))}
+    found = [file for file in found if file not in unreadable]
     files = [file for file in found if not is_rule_test(file)]
     tests = [file for file in found if is_rule_test(file)] if promtool_test is not None else []
     documents, findings = _rules_of(files)
+    findings += unreadable.values()
     own = [
         (rule.name, rule.expr) for read in documents.values() for one in read for rule in one.rules if not rule.is_alert
     ]
@@ -110,9 +113,18 @@ def _rules_of(files: list[Path]) -> tuple[dict[Path, list[RuleDocument]], list[F
             documents[file] = read_rules(file, str(file))
         except NotRulesError as error:
             findings.append(Finding(str(file), error.line, "format", str(error), "see promtool's description of rules"))
-        except UnicodeDecodeError:
-            findings.append(Finding(str(file), 1, "format", "is not UTF-8", "save it as UTF-8"))
     return documents, findings
+
+
+def _unreadable(file: Path) -> Finding | None:
+    """Return what keeps a file from being read as text."""
+    try:
+        file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return Finding(str(file), 1, "format", "is not UTF-8", "save it as UTF-8")
+    except OSError as error:
+        return Finding(str(file), 1, "format", f"cannot be read: {error.strerror}", "let whoever checks read it")
+    return None
 
 
 def _dashboard(file: Path, known: KnownSeries) -> list[Finding] | None:
