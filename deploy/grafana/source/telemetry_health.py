@@ -145,7 +145,7 @@ SDK_ROW = Row(
             queries=(Query(f"sum by (job, outcome) ({_rate('infermeter_exports_total')})", "{{job}} {{outcome}}"),),
             waits_for=_NO_SDK,
             no_limit="the share of failures has one, at the top",
-            alerts=("CollectorMissing",),
+            alerts=("TelemetryExportsFailing", "CollectorMissing"),
         ),
         Panel(
             shape="timeseries",
