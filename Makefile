@@ -69,7 +69,7 @@ rule-costs: .venv/dev ## Measure what the rules cost on a large fleet and write 
 
 metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their sources.
 	$(BIN)/python sdk/write_metrics_md.py
-	$(BIN)/python deploy/grafana/source/build.py
+	$(BIN)/python -m deploy.grafana.source.build
 
 clean: ## Remove the environment and caches of this checkout; binaries in the user's cache stay.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
