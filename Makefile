@@ -69,7 +69,7 @@ rule-costs: .venv/dev ## Measure what the rules cost on a large fleet and write 
 
 metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their sources.
 	$(BIN)/python sdk/write_metrics_md.py
-	$(BIN)/python deploy/grafana/source/build.py
+	$(BIN)/python -m deploy.grafana.source.build
 
 matrix: .venv/dev ## Write deploy/prometheus/MATRIX.md: which alert fires in which scenario.
 	$(BIN)/python -m tests.contract.alert_matrix
