@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench rule-costs metrics matrix clean
+.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench rule-costs metrics matrix simulate clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -74,5 +74,8 @@ metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their so
 matrix: .venv/dev ## Write deploy/prometheus/MATRIX.md: which alert fires in which scenario.
 	$(BIN)/python -m tests.contract.alert_matrix
 
+simulate: .venv/dev ## Write deploy/prometheus/SIMULATION.md: false alarms in thirty ordinary days (a quarter of an hour).
+	$(BIN)/python -m tests.simulation
+
 clean: ## Remove the environment and caches of this checkout; binaries in the user's cache stay.
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	rm -rf .venv .simulation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
