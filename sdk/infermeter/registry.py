@@ -181,6 +181,12 @@ class _Reading:
             if count or status in ZERO_FROM_START:
                 yield Point({**self.labels, "status": status}, self.start_ns, count)
 
+    def confidence_bins(self) -> Iterable[Point]:
+        """Yield the confidence as a feature of the version, which its histogram does not tell apart."""
+        for index, count in enumerate(self.confidence_counts):
+            labels = {**self.labels, "feature": catalog.CONFIDENCE_FEATURE, "bin": catalog.BIN_NAMES[index]}
+            yield Point(labels, self.start_ns, count)
+
     def exceptions(self) -> Iterable[Point]:
         for error_type, count in self.error_counts.items():
             yield Point({**self.labels, "error_type": error_type}, self.start_ns, count)
@@ -223,6 +229,11 @@ def _states(readings: list[_Reading]) -> list[Family]:
         Family(catalog.IN_FLIGHT, in_flight),
         Family(catalog.INFO, info),
         Family(catalog.SLA, list(slas.values())),
+        Family(
+            catalog.FEATURE_VALUES,
+            [point for reading in readings if any(reading.confidence_counts) for point in reading.confidence_bins()],
+            declared=True,
+        ),
     ]
     return [family for family in families if family.points]
 
