@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from infermeter.cli.data_dir import data_dir_option
 from infermeter.cli.diagnosis.course import Addresses, diagnose
-from infermeter.cli.exit_codes import ExitCode
+from infermeter.cli.exit_codes import ExitCode, table
 from infermeter.cli.stack.state import read_state
 from infermeter.cli.terminal import make_console
 
@@ -26,29 +26,9 @@ if TYPE_CHECKING:
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "not checked": "dim"}
 
-_CODES = "\n".join(
-    f"  {code:d}  {meaning}"
-    for code, meaning in (
-        (ExitCode.OK, "all well, warnings at most"),
-        (ExitCode.DOCTOR_SETTINGS, "settings"),
-        (ExitCode.DOCTOR_ENDPOINT, "nobody listens, or not with that protocol"),
-        (ExitCode.DOCTOR_TLS, "TLS"),
-        (ExitCode.DOCTOR_TOKEN, "token"),
-        (ExitCode.DOCTOR_COLLECTOR, "collector does not pass on"),
-        (ExitCode.DOCTOR_PROMETHEUS, "Prometheus does not answer"),
-        (ExitCode.DOCTOR_SCRAPE, "collector is not scraped"),
-        (ExitCode.DOCTOR_LABELS, "labels"),
-        (ExitCode.DOCTOR_DOUBLE, "counted twice"),
-        (ExitCode.DOCTOR_RULES, "rules"),
-        (ExitCode.DOCTOR_ALERTMANAGER, "Alertmanager"),
-        (ExitCode.DOCTOR_CLOCK, "clocks"),
-        (ExitCode.DOCTOR_VERSIONS, "versions"),
-        (ExitCode.DOCTOR_GPU, "GPU"),
-    )
-)
 _EXAMPLES = f"""\b
 Exit status, of the first failure on the way:
-{_CODES}
+{table(("DOCTOR_",))}
 
 \b
 Examples:

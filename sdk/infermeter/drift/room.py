@@ -15,7 +15,7 @@ from infermeter.drift.features import reference_ratios
 from infermeter.drift.layout import Layout
 from infermeter.drift.reference import DriftReference
 from infermeter.errors import ConfigError
-from infermeter.families import Family, Point
+from infermeter.families import Family, Labels, Point
 
 Key = tuple[str, str]
 
@@ -25,7 +25,7 @@ class Monitored(NamedTuple):
 
     layout: Layout
     reference: DriftReference
-    value_labels: list[dict[str, str]]
+    value_labels: list[Labels]
     """Labels of each slot of the layout; made once, exported many times."""
     ratios: list[Point]
     samples: list[Point]
@@ -54,19 +54,21 @@ def declare(key: Key, layout: Layout, reference: DriftReference) -> None:
 
 
 def _monitor(key: Key, layout: Layout, reference: DriftReference) -> Monitored:
-    of_model = dict(zip(catalog.MODEL, key, strict=True))
+    of_model: dict[str, str] = dict(zip(catalog.MODEL, key, strict=True))
     start_ns = clock.unix_ns()
-    value_labels: list[dict[str, str]] = []
+    value_labels: list[Labels] = []
     ratios: list[Point] = []
     samples: list[Point] = []
     for feature in reference.features:
-        labels = [{**of_model, "feature": feature.name, "bin": name} for name in feature.bins]
+        labels = [Labels(of_model, feature=feature.name, bin=name) for name in feature.bins]
         if feature in layout.inputs:  # the reserved ones are counted with the calls
             value_labels += labels
+        # Labels of their own: exporters keep on a label set what they made of it for one name.
         ratios += [
-            Point(of_bin, start_ns, ratio) for of_bin, ratio in zip(labels, reference_ratios(feature), strict=True)
+            Point(Labels(of_bin), start_ns, ratio)
+            for of_bin, ratio in zip(labels, reference_ratios(feature), strict=True)
         ]
-        samples.append(Point({**of_model, "feature": feature.name}, start_ns, sum(feature.counts)))
+        samples.append(Point(Labels(of_model, feature=feature.name), start_ns, sum(feature.counts)))
     return Monitored(layout, reference, value_labels, ratios, samples)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +16,10 @@ from infermeter.cli.commands import infermeter
 from infermeter.cli.exit_codes import ExitCode
 
 
-def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+def run_python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
 
 
 def test_help_imports_no_command() -> None:
@@ -78,5 +82,28 @@ def test_the_data_directory_follows_the_xdg_variables(monkeypatch: pytest.Monkey
     assert cache_dir() == Path.home() / ".cache" / "infermeter"
 
 
-def test_exit_statuses_are_distinct() -> None:
+def test_exit_statuses_are_distinct_and_each_says_what_it_means() -> None:
     assert len({int(code) for code in ExitCode}) == len(ExitCode.__members__)
+    assert [code.name for code in ExitCode if not code.meaning] == []
+
+
+def test_the_readme_has_the_whole_table_of_exit_statuses() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(f"| {code:d} | {code.meaning} |" for code in ExitCode) in readme
+
+
+def test_help_shows_every_exit_status() -> None:
+    shown = CliRunner().invoke(infermeter, ["--help"]).output
+    assert [code.name for code in ExitCode if not re.search(rf"^ +{code:d}  \S", shown, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_and_the_values_of_options(shell: str) -> None:
+    script = CliRunner().invoke(infermeter, ["completion", shell], prog_name="infermeter").output
+    assert "_INFERMETER_COMPLETE" in script
+    asked = {"_INFERMETER_COMPLETE": f"{shell}_complete", "COMP_WORDS": "infermeter do", "COMP_CWORD": "1"}
+    if shell == "fish":
+        asked["COMP_CWORD"] = "do"
+    answer = run_python("from infermeter.cli.main import main; main()", **asked).stdout
+    assert "down" in answer
+    assert "doctor" in answer
