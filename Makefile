@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench metrics clean
+.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench rule-costs metrics clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ help: ## Show this list.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
-up: .venv/stack ## Start collector, Prometheus, Alertmanager and the example; prints where they are.
+up: .venv/stack ## Start the whole local stack with a demonstration; prints where everything is.
 	@$(BIN)/infermeter up $(ARGS)
 
 down: .venv/stack ## Stop everything that up started.
@@ -63,6 +63,9 @@ format: .venv/dev ## Format and fix what can be fixed.
 
 bench: .venv/dev ## Compare costs with plain OpenTelemetry, prometheus_client and others, in one run.
 	$(BIN)/python -m tests.benchmarks
+
+rule-costs: .venv/dev ## Measure what the rules cost on a large fleet and write deploy/prometheus/RULE_COSTS.md (12 minutes).
+	$(BIN)/python -m tests.benchmarks.rule_cost
 
 metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their sources.
 	$(BIN)/python sdk/write_metrics_md.py

@@ -14,7 +14,8 @@ import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import Generic, TypeVar
+from operator import add
+from typing import Any, Generic, TypeVar
 
 from infermeter import clock
 from infermeter.catalog import OVERFLOW, STATUSES
@@ -41,17 +42,20 @@ class ThreadShards(Generic[S]):
 
     Args:
         make: Returns an empty shard.
+        copy: Returns an equal shard.
         add: Adds the second shard to the first.
         on_new: Called when a thread writes for the first time, before its shard is used; must not raise.
     """
 
-    __slots__ = ("_add", "_fold_lock", "_make", "_on_new", "_retired", "_shards", "local")
+    __slots__ = ("_add", "_copy", "_fold_lock", "_has_retired", "_make", "_on_new", "_retired", "_shards", "local")
 
-    def __init__(self, make: Callable[[], S], add: Callable[[S, S], None], on_new: Callable[[], None]) -> None:
-        self._make, self._add, self._on_new = make, add, on_new
+    def __init__(
+        self, make: Callable[[], S], copy: Callable[[S], S], add: Callable[[S, S], None], on_new: Callable[[], None]
+    ) -> None:
+        self._make, self._copy, self._add, self._on_new = make, copy, add, on_new
         self.local = threading.local()
         self._shards: list[tuple[weakref.ref[_Owner], S]] = []
-        self._retired = make()
+        self._retired, self._has_retired = make(), False
         self._fold_lock = threading.Lock()  # readers only; never taken while recording
 
     def new(self) -> S:
@@ -72,13 +76,23 @@ class ThreadShards(Generic[S]):
 
     def total(self) -> S:
         """Sum all shards into a fresh one, and fold those whose thread is gone."""
+        shards = self._shards[:]
+        if not self._has_retired:
+            if not shards:
+                return self._make()
+            if len(shards) == 1:  # one thread: nearly always
+                only = self._copy(shards[0][1])
+                if not self._has_retired:  # so nobody had begun to fold it when it was copied
+                    return only
         total = self._make()
         with self._fold_lock:
             dead = [entry for entry in self._shards if entry[0]() is None]
             for entry in dead:
+                self._has_retired = True  # first: readers look at it without the lock
                 self._add(self._retired, entry[1])
                 self._shards.remove(entry)
-            self._add(total, self._retired)
+            if self._has_retired:
+                self._add(total, self._retired)
             for _, shard in list(self._shards):
                 self._add(total, shard)
         return total
@@ -87,13 +101,12 @@ class ThreadShards(Generic[S]):
         """Forget everything; called in a forked child, where only the calling thread exists."""
         self._fold_lock = threading.Lock()  # the inherited one may be held by a thread that is gone
         self._shards = []
-        self._retired = self._make()
+        self._retired, self._has_retired = self._make(), False
         self.local.__dict__.clear()
 
 
 def _add_slots(into: Shard, shard: Shard) -> None:
-    for i, value in enumerate(shard):
-        into[i] += value
+    into[:] = map(add, into, shard)
 
 
 def _add_counts(into: dict[str, int], shard: dict[str, int]) -> None:
@@ -140,7 +153,7 @@ class ModelCell:
         self.latency_bounds, self.confidence_bounds = tuple(latency_bounds), tuple(confidence_bounds)
         self.start_ns = clock.unix_ns()
         width = _BUCKETS + len(self.latency_bounds) + 1 + len(self.confidence_bounds) + 1
-        self.shards: ThreadShards[Shard] = ThreadShards(lambda: [0] * width, _add_slots, on_new)
+        self.shards: ThreadShards[Shard] = ThreadShards(lambda: [0] * width, list[float].copy, _add_slots, on_new)
         self.classes = CountedValues(classes, admits_class, on_new)
         self.errors = CountedValues((), admits_error, on_new)
         self._bind()
@@ -214,10 +227,11 @@ class ModelCell:
         self.enter, self.leave, self.succeed = enter, leave, succeed
         self.confidence, self.record = confidence, record
 
-    def split(self, total: Shard) -> tuple[list[float], list[float]]:
-        """Return the latency and the confidence bucket counts of a summed shard."""
+    def split(self, total: Shard) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the latency and the confidence bucket counts of a summed shard, in which only sums are no integers."""
         end = _BUCKETS + len(self.latency_bounds) + 1
-        return total[_BUCKETS:end], total[end:]
+        slots: Any = total
+        return tuple(slots[_BUCKETS:end]), tuple(slots[end:])
 
     def reset_in_child(self) -> None:
         """Start from zero in a forked child."""
@@ -247,7 +261,7 @@ class CountedValues:
         # Insertion order is export order; a dict because its setdefault is atomic.
         self._known: dict[str, None] = dict.fromkeys(declared)
         self.admits = admits
-        self._shards: ThreadShards[dict[str, int]] = ThreadShards(dict, _add_counts, on_new)
+        self._shards: ThreadShards[dict[str, int]] = ThreadShards(dict, dict[str, int].copy, _add_counts, on_new)
 
     def declare(self, values: Sequence[str]) -> None:
         """Keep these values apart from now on, and export them from 0."""
@@ -275,8 +289,11 @@ class CountedValues:
 
     def total(self) -> dict[str, int]:
         """Return the count of each value, declared values with 0."""
+        counted = self._shards.total()
+        if not self._known:
+            return counted
         total = dict.fromkeys(list(self._known), 0)
-        _add_counts(total, self._shards.total())
+        _add_counts(total, counted)
         return total
 
     def reset_in_child(self) -> None:
@@ -291,7 +308,7 @@ class SumCell:
 
     def __init__(self, on_new: Callable[[], None] = lambda: None) -> None:
         self.start_ns = clock.unix_ns()
-        self._shards: ThreadShards[Shard] = ThreadShards(lambda: [0], _add_slots, on_new)
+        self._shards: ThreadShards[Shard] = ThreadShards(lambda: [0], list[float].copy, _add_slots, on_new)
 
     def add(self, amount: float = 1) -> None:
         """Add to the calling thread's part."""
@@ -322,7 +339,7 @@ class HistogramCell:
         self.bounds = tuple(bounds)
         self.start_ns = clock.unix_ns()
         width = len(self.bounds) + 2
-        self.shards: ThreadShards[Shard] = ThreadShards(lambda: [0] * width, _add_slots, on_new)
+        self.shards: ThreadShards[Shard] = ThreadShards(lambda: [0] * width, list[float].copy, _add_slots, on_new)
         mine, edges = self.shards.mine, self.bounds
 
         def observe(value: float) -> None:

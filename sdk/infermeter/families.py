@@ -5,11 +5,22 @@ Plain data between those who count and those who export; knows neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from infermeter import clock
 from infermeter.catalog import Metric
+
+HistogramHead = tuple[int, tuple[float, ...], bytes, Callable[..., bytes], bytes]
+"""Start and bounds that the rest was made for; what an encoded histogram begins with; what packs its numbers."""
+
+
+class Labels(dict[str, str]):
+    """A label set that never changes and lives as long as its series: exporters keep on it what they made of it."""
+
+    __slots__ = ("as_histogram", "as_number")
+    as_number: tuple[int, bytes]
+    as_histogram: HistogramHead
 
 
 class Point(NamedTuple):

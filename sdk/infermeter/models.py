@@ -92,9 +92,14 @@ def declarations() -> list[Declaration]:
     return list(_declared.values())
 
 
+def declared() -> dict[tuple[str, str], Declaration]:
+    """Return all declarations by model and version."""
+    return dict(_declared)
+
+
 def declaration_of(model: str, version: str) -> Declaration:
     """Return what is known of a model version; an empty declaration if nothing is."""
-    return _declared.get((model, version), Declaration(model, version))
+    return _declared.get((model, version)) or Declaration(model, version)
 
 
 def sla_of(model: str) -> float | None:

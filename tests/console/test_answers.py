@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import http.server
 import json
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from tests.console.running_console import Console, StandIn, answer, console
+from tests.waiting import until
 
 from infermeter.assets import asset
 from infermeter.version import __version__
@@ -94,6 +97,22 @@ class TestPassingOn:
 
         assert (reply.status, reply.json["errorType"]) == (502, "unauthorized")
         assert "INFERMETER_PROMETHEUS_TOKEN" in reply.json["error"]
+
+    def test_a_question_ends_when_the_browser_has_gone(self, open_console: Console, upstream: StandIn):
+        ended = threading.Event()
+
+        def handle(handler: http.server.BaseHTTPRequestHandler) -> None:
+            if handler.connection.recv(1) == b"":
+                ended.set()
+
+        upstream.handle = handle
+        with open_console.connect() as connection:
+            connection.sendall(b"GET /prometheus/api/v1/query?query=slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            until(lambda: upstream.asked, "the question to arrive")
+
+        assert ended.wait(5)
+        upstream.handle = None
+        assert open_console.ask("/prometheus/api/v1/query?query=up").status == 200
 
     def test_an_upstream_that_is_away_is_said_and_the_rest_goes_on(self):
         with console("http://127.0.0.1:9") as one:

@@ -92,7 +92,7 @@ def test_without_node_the_remedy_is_named(sources: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(node_toolchain, "_packaged_node", lambda: None)
     monkeypatch.setenv("PATH", os.devnull)
 
-    with pytest.raises(StackError, match=r"needs Node 20 or newer: pip install \"infermeter\[stack\]\"") as failure:
+    with pytest.raises(StackError, match=r"needs Node 20.19 or newer: pip install \"infermeter\[stack\]\"") as failure:
         page_build.find_or_build_page(SilentReporter())
 
     assert failure.value.exit_code == ExitCode.BINARY_MISSING

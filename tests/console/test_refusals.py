@@ -277,7 +277,7 @@ class TestTooMuch:
 
         reply = open_console.ask(QUERY)
 
-        assert (reply.status, reply.json["errorType"]) == (502, "too_large")
+        assert (reply.status, reply.json["errorType"]) == (422, "too_large")
         assert "more than 1 MiB" in reply.json["error"]
 
 

@@ -48,32 +48,15 @@ UNITS = {"reqps", "ops", "percentunit", "short", "s", "bytes", "celsius", "watt"
 SHAPES = {"stat", "timeseries", "heatmap", "bargauge", "gauge", "piechart", "table", "state-timeline"}
 # Alerts that a page names before their rules are there. A line goes when they are.
 ANNOUNCED_ALERTS = {
-    "CanaryErrorRateWorse",
-    "CanaryLatencyWorse",
-    "CollectorExportFailing",
-    "CollectorRefusingData",
     "ConfidenceDistributionShift",
     "DriftReferenceMissing",
     "FeatureDrift",
-    "GPUAttributionShadowed",
-    "InferenceBatchingMisconfigured",
-    "InferenceHostBound",
     "ManyFeaturesDrifted",
-    "ModelReplicasNotReporting",
-    "ModelTrafficStopped",
     "PipelineDataStale",
     "PipelineLowSuccessRate",
     "PipelineOverdue",
     "PipelineSlow",
     "PredictionDistributionShift",
-    "RuleEvaluationFailing",
-    "RuleGroupSlow",
-    "SLOBurnRateHigh",
-    "SLOBurnRateSlow",
-    "ScrapeSampleLimitReached",
-    "TelemetryCardinalityGrowing",
-    "TelemetryCardinalityHigh",
-    "TelemetryTargetDown",
 }
 COMPARES_ALL_VERSIONS = {
     "How is the traffic split between the versions?",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from infermeter.assets import asset
 from infermeter.cli.commands import infermeter
 from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.rollout.files import exported_files
+from infermeter.cli.rollout.rule_texts import rules_text
 from infermeter.cli.rollout.thresholds import ThresholdPlaceError, number, thresholds, with_values
 from infermeter.cli.rollout.values import PLACEHOLDER, Override, Values
 
@@ -35,11 +37,18 @@ def another_value(name: str) -> float:
     return round(threshold.default / 2, 6)
 
 
-def rules_of(files: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the exported rules by name."""
+def rules_of(files: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the exported rules by name; some alerts have two."""
     texts = [text for path, text in files.items() if path.startswith("prometheus/")]
     listed = [rule for text in texts for group in yaml.safe_load(text)["groups"] for rule in group["rules"] or []]
-    return {rule.get("alert") or rule["record"]: rule for rule in listed}
+    return by_name((rule.get("alert") or rule["record"], rule) for rule in listed)
+
+
+def by_name(rules: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, rule in rules:
+        found.setdefault(name, []).append(rule)
+    return found
 
 
 def test_without_values_the_rules_are_the_shipped_ones_with_their_comments():
@@ -88,11 +97,10 @@ def test_manifests_hold_the_same_rules_and_dashboards_as_the_plain_files():
 def test_every_link_to_a_runbook_leads_where_the_team_reads_them():
     files = exported_files(Values(runbooks="https://git.example.org/ml/pages"))
     assert [path for path, text in files.items() if PLACEHOLDER in text] == []
+    exported = rules_of(files)
     for alert in alerts():
-        assert (
-            rules_of(files)[alert.name]["annotations"]["runbook_url"]
-            == f"https://git.example.org/ml/pages/{alert.name}.md"
-        )
+        urls = {rule["annotations"]["runbook_url"] for rule in exported[alert.name]}
+        assert urls == {f"https://git.example.org/ml/pages/{alert.name}.md"}
         assert f"runbooks/{alert.name}.md" in files
 
 
@@ -139,9 +147,8 @@ def test_a_rule_that_was_rewritten_without_the_table_of_thresholds_is_noticed():
 def test_defaults_of_thresholds_are_what_the_values_file_shows():
     shown = yaml.safe_load(run("values").output)
     assert shown["thresholds"] == {name: threshold.default for name, threshold in thresholds().items()}
-    assert shown["alerts"] == {
-        alert.name: {"for": alert.spec["for"], "severity": alert.labels["severity"]} for alert in alerts()
-    }
+    assert shown["alerts"].keys() == {alert.name for alert in alerts()}
+    assert shown["alerts"]["HighInferenceLatency"] == {"for": "5m", "severity": "critical"}
 
 
 def test_the_values_file_with_every_default_changes_nothing(tmp_path):
@@ -158,16 +165,27 @@ def test_durations_severities_and_labels_are_the_teams():
     files = exported_files(
         Values(alerts={"LowGPUUtilization": Override(for_="2h", severity="info")}, labels={"team": "ml: one"})
     )
-    rule = rules_of(files)["LowGPUUtilization"]
+    rule = rules_of(files)["LowGPUUtilization"][0]
     assert (rule["for"], rule["labels"]) == ("2h", {"severity": "info", "team": "ml: one"})
-    other = rules_of(files)["HighInferenceLatency"]
+    other = rules_of(files)["HighInferenceLatency"][0]
     assert (other["for"], other["labels"]) == ("5m", {"severity": "critical", "team": "ml: one"})
 
 
 @pytest.mark.parametrize("name", [alert.name for alert in alerts()])
 def test_an_alert_that_is_disabled_is_gone_and_the_rest_is_as_it_was(name):
     left = rules_of(exported_files(Values(alerts={name: Override(disabled=True)}), ["prometheus"]))
-    assert left == {rule.name: rule.spec for rule in rules() if rule.name != name}
+    assert left == by_name((rule.name, rule.spec) for rule in rules() if rule.name != name)
+
+
+def test_an_alert_that_fires_at_once_can_be_made_to_wait(tmp_path):
+    file = tmp_path / "x.rules.yml"
+    file.write_text(
+        "groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: up == 0\n"
+        "        labels:\n          severity: info\n",
+        encoding="utf-8",
+    )
+    written = yaml.safe_load(rules_text(file, Values(alerts={"A": Override(for_="3m")})))
+    assert written["groups"][0]["rules"][0]["for"] == "3m"
 
 
 BAD_VALUES = {

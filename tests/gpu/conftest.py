@@ -11,10 +11,13 @@ from pathlib import Path
 import pynvml
 import pytest
 from tests.fake_nvml.control import FakeNvml, compile_library
+from tests.gpu.agents import agent_process, serve
 
 from infermeter.gpu.owner import Owner
 from infermeter.gpu.reader import NvmlReader
 from infermeter.gpu.sample import GpuReader
+
+__all__ = ["agent_process", "serve"]  # fixtures of a file of their own
 
 _STATE = "FAKE_NVML_STATE"
 

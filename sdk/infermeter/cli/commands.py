@@ -16,18 +16,21 @@ from infermeter.cli.exit_codes import table
 _COMMANDS: dict[str, tuple[str, str]] = {
     "up": (
         "infermeter.cli.up",
-        "Start collector, Prometheus, Alertmanager and the example; wait until all are ready.",
+        "Start collector, Prometheus, Alertmanager, console and demonstration; wait until all are ready.",
     ),
     "down": ("infermeter.cli.down", "Stop everything that `up` started."),
     "status": ("infermeter.cli.status", "Say what runs, where, and whether it answers."),
     "logs": ("infermeter.cli.logs", "Show what the parts have written."),
     "console": ("infermeter.cli.console", "Serve the page with dashboards, alerts and runbooks."),
+    "demo": ("infermeter.cli.demo.command", "Break a fleet of model services on purpose, and watch the alerts."),
     "top": ("infermeter.cli.top", "Show models, GPUs, pipelines and alerts in the terminal, live."),
     "doctor": ("infermeter.cli.doctor", "Follow one measurement through everything and name the hop that is broken."),
     "check": ("infermeter.cli.check", "Check rules, dashboards and runbooks against the series that exist."),
     "rules": ("infermeter.cli.rules", "Write rules, dashboards and runbooks for your own Prometheus and Grafana."),
+    "slo": ("infermeter.cli.slo", "Check what your models promise, and write the rules that watch it."),
     "run": ("infermeter.cli.run", "Run a Python service with metrics on, without changing its code."),
     "pipeline": ("infermeter.cli.pipeline", "Report a batch job of any language: `pipeline run NAME -- command`."),
+    "gpu": ("infermeter.cli.gpu", "Show this machine's GPUs, or publish them as dcgm-exporter does."),
     "completion": ("infermeter.cli.completion", "Print the script that completes commands in bash, zsh or fish."),
     "version": ("infermeter.cli.version", "Print the versions of infermeter and of the parts it starts."),
 }

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import webbrowser
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -152,7 +153,8 @@ def console(
         f"{url}/?token={token}" if token else url,
         open_browser=open_browser,
     )
-    make_server(make_app(settings)).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # how it is meant to end
+        make_server(make_app(settings)).run(sockets=[listener])
 
 
 def _build(screen: Console) -> Path | None:

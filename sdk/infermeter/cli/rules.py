@@ -87,8 +87,18 @@ def export(
 @rules.command(name="values")
 def values_command() -> None:
     """Print a values file with every default, for `rules export --values`."""
-    alerts = {rule.name: (str(rule.spec["for"]), rule.labels["severity"]) for rule in shipped_rules() if rule.is_alert}
-    click.echo(example_values(alerts), nl=False)
+    defaults: dict[str, dict[str, set[str]]] = {}
+    for rule in shipped_rules():
+        if rule.is_alert:
+            of_alert = defaults.setdefault(rule.name, {"for": set(), "severity": set()})
+            of_alert["for"].add(str(rule.spec.get("for", "")))
+            of_alert["severity"].add(rule.labels["severity"])
+    # Two rules may give one alert, after different times; those stay as they are unless somebody says otherwise.
+    same = {
+        name: {key: value for key, values in of_alert.items() if len(values) == 1 and (value := min(values))}
+        for name, of_alert in defaults.items()
+    }
+    click.echo(example_values(same), nl=False)
 
 
 def _values(file: Path | None, runbooks: str | None) -> Values:

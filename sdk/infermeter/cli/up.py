@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 import time
@@ -22,6 +21,7 @@ from infermeter.cli.stack.locks import LockHeldError, locked
 from infermeter.cli.stack.options import DEFAULT_PORTS, Profile, StackOptions
 from infermeter.cli.stack.stack import Stack, last_lines, stop_recorded
 from infermeter.cli.stack.state import StackState, read_state
+from infermeter.cli.stack.tokens import bearer_token
 from infermeter.cli.terminal import TerminalReporter, make_console, show_failure, show_parts
 
 if TYPE_CHECKING:
@@ -72,9 +72,13 @@ def _parse_ports(_context: click.Context, _option: click.Parameter, values: tupl
     help=f"Use exactly these ports. NAME is one of {', '.join(DEFAULT_PORTS)}.",
 )
 @click.option("--strict-ports", is_flag=True, help="Fail when a default port is taken, instead of taking a free one.")
-@click.option("--demo/--no-demo", default=True, help="Start what makes up data to look at.  [default: yes]")
+@click.option(
+    "--demo/--no-demo",
+    default=True,
+    help="Start the fleet of model services that `infermeter demo` breaks.  [default: yes]",
+)
 @click.option("--service-only", is_flag=True, help="Start only what a service sends to: no console and no demo.")
-@click.option("--example/--no-example", default=True, help="Start the example service.  [default: yes]")
+@click.option("--example/--no-example", default=False, help="Start the FastAPI example as well.  [default: no]")
 @click.option("--console/--no-console", "with_console", default=True, help="Serve the page.  [default: yes]")
 @click.option("--traffic/--no-traffic", default=True, help="Send requests to the example.  [default: yes]")
 @click.option(
@@ -137,7 +141,7 @@ def up(
     ready_timeout_s: float,
     foreground: bool,
 ) -> None:
-    """Start collector, Prometheus, Alertmanager and the example, and wait until all of them are ready.
+    """Start collector, Prometheus, Alertmanager, the console and a demonstration; wait until all of them are ready.
 
     Everything listens on this machine only. What is missing is built once, which takes about ten minutes.
     """
@@ -146,7 +150,8 @@ def up(
         data_dir=places.data_dir,
         ports=ports,
         port_policy="strict" if strict_ports else "prefer",
-        example=example and demo and not service_only,
+        example=example and not service_only,
+        fleet=demo and not service_only,
         traffic=traffic,
         console=with_console and not service_only,
         profile=profile,
@@ -154,7 +159,7 @@ def up(
         speed=speed,
         extra_rule_dirs=tuple(folder.absolute() for folder in extra_rule_dirs),
         webhook_url=webhook_url,
-        bearer_token=_bearer_token(),
+        bearer_token=bearer_token(),
         ready_timeout_s=ready_timeout_s,
     )
     sys.exit(_up(console, options, places, foreground=foreground))
@@ -187,14 +192,6 @@ def _up(console: Console, options: StackOptions, places: Places, *, foreground: 
         console.print("Stopped; nothing is left running.")
         return ExitCode.INTERRUPTED
     return ExitCode.OK
-
-
-def _bearer_token() -> str | None:
-    token = os.environ.get("INFERMETER_OTLP_TOKEN") or None
-    # The characters of RFC 6750: the collector splits its token file at spaces.
-    if token is not None and not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
-        raise click.UsageError("INFERMETER_OTLP_TOKEN may have letters, digits and . _ ~ + / = - only")
-    return token
 
 
 def _already_running(console: Console, places: Places) -> bool:
@@ -237,11 +234,13 @@ def _welcome(console: Console, options: StackOptions, state: StackState, *, fore
     console.print()
     show_parts(console, health_of(state))
     console.print()
-    query = shlex.quote(f"query={_P99}" if options.example else 'query=up{job=~"infermeter.*"}')
+    query = shlex.quote(f"query={_P99}" if options.example or options.fleet else 'query=up{job=~"infermeter.*"}')
     url = f"http://127.0.0.1:{state.ports['prometheus']}/api/v1/query"
     console.print("Try next:", style="bold")
     if options.console:
         _hint(console, f"open http://127.0.0.1:{state.ports['console']}")
+    if options.fleet:
+        _hint(console, "infermeter demo --list")
     _hint(console, f"curl -s {url} --data-urlencode {query}")
     _hint(
         console,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+
 # Imported by requests only when it sends. A process that forks at that moment leaves its child the module's lock and
 # nobody to release it: the child would wait for ever at its first export.
 import netrc as _netrc  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -23,20 +26,33 @@ MAX_RETRY_AFTER_S = 300.0
 
 
 class ObservedSession(requests.Session):
-    """A session that remembers how its last request ended, which the exporter does not tell, and that ends in time."""
+    """A session that remembers how its last request ended, which the exporter does not tell, and that ends in time.
+
+    It can be handed the body that goes out in place of what the exporter has encoded.
+    """
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__()
         self.timeout_s = timeout_s
         self.kind = ""
         self.retry_after_s = 0.0
+        self._body: bytes | None = None
         self._adapter = CuttableAdapter()
         self.mount("http://", self._adapter)
         self.mount("https://", self._adapter)
 
+    def send_instead(self, body: bytes) -> None:
+        """Send these bytes with the next requests, whatever their own body."""
+        self._body = body
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send, and note status or error."""
         self.retry_after_s = 0.0
+        if self._body is not None:
+            is_gzip = request.headers.get("Content-Encoding") == "gzip"
+            # The lowest level: a tenth of the highest one's time, for a few per cent more bytes.
+            request.body = gzip.compress(self._body, compresslevel=1) if is_gzip else self._body
+            request.headers["Content-Length"] = str(len(request.body))
         timeout = kwargs.get("timeout")
         try:
             with self._adapter.within(timeout if isinstance(timeout, (int, float)) else self.timeout_s):
@@ -50,14 +66,14 @@ class ObservedSession(requests.Session):
         return response
 
 
-def otlp_exporter(settings: Resolved, deliveries: Deliveries) -> MetricExporter:
-    """Return the OTLP exporter of the chosen protocol.
+def otlp_exporter(settings: Resolved, deliveries: Deliveries) -> tuple[MetricExporter, Callable[[bytes], None] | None]:
+    """Return the OTLP exporter of the chosen protocol, and what takes the bytes that it sends instead of its own.
 
     Raises:
         MissingExtraError: gRPC was chosen and is not installed.
     """
     if settings.protocol == "grpc":
-        return _grpc_exporter(settings, deliveries)
+        return _grpc_exporter(settings, deliveries), None
     session = ObservedSession(settings.export_timeout_s)
     exporter = OTLPMetricExporter(
         endpoint=settings.endpoint,
@@ -66,7 +82,8 @@ def otlp_exporter(settings: Resolved, deliveries: Deliveries) -> MetricExporter:
         compression=Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression,
         session=session,
     )
-    return TrackedExporter(exporter, deliveries, settings.endpoint or "http://localhost:4318", session)
+    tracked = TrackedExporter(exporter, deliveries, settings.endpoint or "http://localhost:4318", session)
+    return tracked, session.send_instead
 
 
 def _grpc_exporter(settings: Resolved, deliveries: Deliveries) -> MetricExporter:

@@ -110,11 +110,13 @@ class Pipeline:
                 self._to_close.append(close)
                 readers.append(scrape)
             elif name != "none":
+                exporter, send_instead = _exporter(name, source)
                 push = PushReader(
-                    _exporter(name, source),
+                    exporter,
                     source.families,
                     lambda: source.deliveries.last_succeeded,
                     Deltas() if name == "otlp" else None,
+                    send_instead,
                 )
                 self._push.append(push)
                 readers.append(push)
@@ -127,11 +129,11 @@ def build(source: Source, provider: MeterProvider | None) -> Pipeline:
     return Pipeline(source, build_resource(settings.service_name, settings.resource_attributes), provider)
 
 
-def _exporter(name: str, source: Source) -> MetricExporter:
+def _exporter(name: str, source: Source) -> tuple[MetricExporter, Callable[[bytes], None] | None]:
     if name == "otlp":
         return otlp_exporter(source.settings, source.deliveries)
     # Its default is what stdout was when its module was imported.
-    return TrackedExporter(ConsoleMetricExporter(out=sys.stdout), source.deliveries, "the console")
+    return TrackedExporter(ConsoleMetricExporter(out=sys.stdout), source.deliveries, "the console"), None
 
 
 def _attach(provider: MeterProvider, readers: list[MetricReader]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -22,11 +23,11 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from infermeter import clock
+from infermeter import catalog, clock
 from infermeter.export.deltas import Deltas
 from infermeter.export.resource import resource_of_host
 from infermeter.export.vanished import Vanished
-from infermeter.families import Family
+from infermeter.families import Family, Point
 from infermeter.version import __version__
 
 SCOPE = "infermeter"
@@ -69,34 +70,42 @@ def metric_of(family: Family, now_ns: int, *, as_delta: bool = False) -> Metric:
     return Metric(name, text, unit, Gauge(numbers))
 
 
-def with_families(
-    data: MetricsData,
-    families: Iterable[Family],
-    deltas: Deltas | None = None,
-    vanished: Vanished | None = None,
-) -> MetricsData:
-    """Return the collected data with our families in our scope; the collected data is left as it is.
+class Outgoing(NamedTuple):
+    """What leaves with one collection: catalogue entry, label sets, whether they are deltas."""
 
-    What is about devices of the machine leaves under a resource of its own.
+    now_ns: int
+    of_process: list[tuple[catalog.Metric, list[Point], bool]]
+    of_host: list[tuple[catalog.Metric, list[Point], bool]]
+    """About devices of the machine: leaves under a resource of its own."""
+
+
+def outgoing(families: Iterable[Family], deltas: Deltas | None = None, vanished: Vanished | None = None) -> Outgoing:
+    """Return what leaves of what we counted.
 
     Args:
-        data: What OpenTelemetry collected.
         families: What we counted.
         deltas: What the other side was told so far, where it takes deltas.
         vanished: Which series of devices it was told, where it must be told of their end.
     """
-    now_ns = clock.unix_ns()
+    result = Outgoing(clock.unix_ns(), [], [])
     if deltas is not None:
-        families = deltas.of(families, now_ns)
-    of_process: list[Metric] = []
-    of_host: list[Metric] = []
+        families = deltas.of(families, result.now_ns)
     families = [family for family in families if family.points]
     ended = [] if vanished is None else vanished.of([family for family in families if family.metric.of_host])
-    for family in (*families, *ended):
-        metric = metric_of(family, now_ns, as_delta=family.metric.delta and deltas is not None)
-        (of_host if family.metric.of_host else of_process).append(metric)
+    for metric, points in (*families, *ended):
+        where = result.of_host if metric.of_host else result.of_process
+        where.append((metric, points, metric.delta and deltas is not None))
+    return result
+
+
+def with_families(data: MetricsData, leaving: Outgoing) -> MetricsData:
+    """Return the collected data with our families in our scope; the collected data is left as it is."""
     if not data.resource_metrics:
         return data
+    of_process, of_host = (
+        [metric_of(Family(metric, points), leaving.now_ns, as_delta=is_delta) for metric, points, is_delta in families]
+        for families in (leaving.of_process, leaving.of_host)
+    )
     first = data.resource_metrics[0]
     resources = [_in_our_scope(first, of_process) if of_process else first, *data.resource_metrics[1:]]
     if of_host:

@@ -10,7 +10,7 @@ from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
 
 from infermeter.errors import ConfigError, MissingExtraError
-from infermeter.export.points import Families, with_families
+from infermeter.export.points import Families, outgoing, with_families
 from infermeter.export.readers import with_labels
 from infermeter.export.resource import promoted_labels
 
@@ -39,7 +39,7 @@ class ScrapeReader(PrometheusMetricReader):
         self.registry.register(self._collector)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
-        data = with_families(metrics_data, self._families())
+        data = with_families(metrics_data, outgoing(self._families()))
         if data.resource_metrics:
             data = with_labels(data, promoted_labels(data.resource_metrics[0].resource))
             data = MetricsData([replace(r, resource=_for_target_info(r.resource)) for r in data.resource_metrics])

@@ -19,8 +19,9 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from infermeter.export.deltas import Deltas
-from infermeter.export.points import Families, with_families
+from infermeter.export.points import Families, outgoing, with_families
 from infermeter.export.vanished import Vanished
+from infermeter.export.wire import request_of
 
 
 class PushReader(PeriodicExportingMetricReader):
@@ -31,6 +32,8 @@ class PushReader(PeriodicExportingMetricReader):
         families: What we counted.
         succeeded: Whether the last export arrived.
         deltas: What the other side was told so far, where it takes deltas.
+        send_instead: Takes the bytes of a whole OTLP request that the exporter sends in place of its own; None where
+            it can send only what it encodes.
     """
 
     def __init__(
@@ -39,13 +42,19 @@ class PushReader(PeriodicExportingMetricReader):
         families: Families,
         succeeded: Callable[[], bool] = lambda: True,
         deltas: Deltas | None = None,
+        send_instead: Callable[[bytes], None] | None = None,
     ) -> None:
         self._families, self._succeeded, self._deltas = families, succeeded, deltas
+        self._send_instead = send_instead
         self._vanished = Vanished() if deltas is not None else None
         super().__init__(exporter, export_interval_millis=math.inf)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
-        data = with_families(metrics_data, self._families(), self._deltas, self._vanished)
+        data, leaving = metrics_data, outgoing(self._families(), self._deltas, self._vanished)
+        if self._send_instead is None:
+            data = with_families(data, leaving)
+        else:
+            self._send_instead(request_of(data, leaving))
         super()._receive_metrics(data, timeout_millis)  # pyright: ignore[reportUnknownMemberType]  # OpenTelemetry leaves its **kwargs without a type
         if self._deltas is not None and self._vanished is not None and self._succeeded():
             self._deltas.arrived()

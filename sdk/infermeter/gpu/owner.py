@@ -176,7 +176,7 @@ class Owner:
         pause_s = min(pause_s, _WAIT_S)
         seen = None
         with guard.guard("gpu"):
-            seen = self._reader.wait(pause_s) if not self._failures else None
+            seen = self._reader.wait(pause_s)
         if seen is None:
             with suppress(Empty):
                 self._wake.get(timeout=pause_s)
@@ -253,10 +253,10 @@ class Owner:
 
     def _slow_down(self, cycle_s: float) -> None:
         """Ask less often where the driver is slow for long: its lock is shared with the work of the GPU."""
-        self._slow_cycles = self._slow_cycles + 1 if cycle_s > _BUSY_SHARE * self.interval_s else 0
+        self._slow_cycles = self._slow_cycles + 1 if cycle_s > _BUSY_SHARE * max(self.interval_s, MIN_INTERVAL_S) else 0
         if self._slow_cycles >= _SLOW_CYCLES and self.interval_s < 8 * self._asked_interval_s:
             self.interval_s *= 2
             self._slow_cycles = 0
             guard.log_once(
-                "gpu", "slow", "infermeter: reading the GPUs takes %.1f s; they are read less often", cycle_s
+                "gpu", "slow", "infermeter: reading the GPUs takes %.2f s; they are read less often", cycle_s
             )

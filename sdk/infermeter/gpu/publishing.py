@@ -11,7 +11,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from infermeter import clock
 from infermeter.gpu.election import AGENT, Election
-from infermeter.gpu.sample import Gpu
+from infermeter.gpu.sample import SIMULATED, Gpu
 
 PUBLISHERS = ("auto", "always", "off")
 State = Literal["publishing", "standby", "yielding", "off"]
@@ -23,10 +23,11 @@ _TIMEOUT_S = 1.0
 
 
 def exporter_answers(url: str) -> bool:
-    """Return whether a dcgm-exporter, or something that looks like one, answers on this machine."""
+    """Return whether a dcgm-exporter, or something that looks like one, answers on this machine; a demo is none."""
     try:
         with build_opener(ProxyHandler({})).open(url, timeout=_TIMEOUT_S) as answer:
-            return b"DCGM_FI_DEV_" in answer.read(65536)
+            page = answer.read(65536)
+            return b"DCGM_FI_DEV_" in page and SIMULATED.encode() not in page
     except (OSError, ValueError):
         return False
 

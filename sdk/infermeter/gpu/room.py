@@ -16,7 +16,7 @@ from infermeter import catalog, clock, runtime
 from infermeter.errors import ConfigError
 from infermeter.families import Family, Point, single
 from infermeter.gpu.election import Election, default_folder
-from infermeter.gpu.gauges import Gauges
+from infermeter.gpu.gauges import Gauges, Pods
 from infermeter.gpu.hardware import hardware_families
 from infermeter.gpu.owner import DEFAULT_INTERVAL_S, MIN_INTERVAL_S, Owner, Snapshot
 from infermeter.gpu.publishing import EXPORTER_URL, PUBLISHERS, STATES, Publishing
@@ -37,6 +37,8 @@ class Request(NamedTuple):
     hardware_view: bool
     folder: Path
     exporter_url: str
+    pods: Callable[[], Pods] | None = None
+    """Which pods hold the GPUs; known to the agent of a host only."""
 
 
 _request: Request | None = None
@@ -88,7 +90,8 @@ class GpuRoom:
         believed = self.owner.believed()
         if believed is None:
             return
-        yield from self._gauges.families(believed)
+        pods = self._request.pods
+        yield from self._gauges.families(believed, pods() if pods is not None else None)
         if self._request.hardware_view:
             yield from hardware_families(believed)
         yield self._models(believed)
@@ -161,7 +164,6 @@ def observe_gpus(
         ConfigError: A value is not allowed.
         MissingExtraError: ``reader`` is None and the extra ``gpu`` is not installed.
     """
-    global _request
     environ = os.environ
     who = publisher or environ.get("INFERMETER_GPU_PUBLISHER", "").strip() or "auto"
     if who not in PUBLISHERS:
@@ -178,11 +180,17 @@ def observe_gpus(
 
         reader = NvmlReader()
         found = library_is_there()
-    _request = Request(reader, who, chosen, seconds, view, folder, exporter_url)
+    observe(Request(reader, who, chosen, seconds, view, folder, exporter_url))
+    return found
+
+
+def observe(request: Request) -> None:
+    """Observe GPUs in the live configuration and in each later one; takes the place of what was asked before."""
+    global _request
+    _request = request
     runtime.open_always(GpuRoom)
     if runtime.live is not None:
         runtime.live.room(GpuRoom).follow()
-    return found
 
 
 def _nothing() -> None:

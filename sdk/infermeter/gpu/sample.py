@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+SIMULATED = "(simulated)"
+"""What the model of a device says that does not exist."""
+
 
 class Gpu(NamedTuple):
     """A device, or one instance of a device that is partitioned (MIG)."""

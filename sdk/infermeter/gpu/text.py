@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from infermeter.catalog import Metric
 from infermeter.gpu.gauges import Gauges, Pods, labels_of, with_driver
 from infermeter.gpu.owner import Snapshot
 from infermeter.gpu.sample import Gpu
@@ -56,6 +57,11 @@ class TextRenderer:
             form = "{:.3f}" if name == XID_TIME.name else "{:.0f}"
             rows = [f"{name}{{{_labels(point.labels)}}} {form.format(point.value)}" for point in family.points]
             yield from _family(name, _EXTRA_KINDS.get(name, "gauge"), family.metric.help, rows)
+
+
+def number_family(metric: Metric, value: float) -> str:
+    """Return a metric that is one number without labels, as lines of the page."""
+    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n{metric.name} {value:g}\n"
 
 
 def _family(name: str, kind: str, text: str, rows: list[str]) -> list[str]:

@@ -85,6 +85,8 @@ def _overridden(text: str, override: Override) -> str:
     if override.disabled:
         return ""
     if override.for_ is not None:
+        if not re.search(r"^ +for: ", text, re.MULTILINE):
+            text = re.sub(r"^( +)labels:", r"\g<1>for: 0s\n\g<0>", text, count=1, flags=re.MULTILINE)
         text = re.sub(r"^( +)for: .*$", rf"\g<1>for: {override.for_}", text, flags=re.MULTILINE)
     if override.severity is not None:
         text = re.sub(r"^( +)severity: .*$", rf"\g<1>severity: {override.severity}", text, flags=re.MULTILINE)

@@ -97,11 +97,11 @@ def read_values(path: Path, alerts: Collection[str]) -> Values:
     )
 
 
-def example_values(alerts: dict[str, tuple[str, str]]) -> str:
+def example_values(alerts: dict[str, dict[str, str]]) -> str:
     """Return a values file that changes nothing and shows everything that can be changed.
 
     Args:
-        alerts: Duration and severity of each alert, by name.
+        alerts: For each alert its keys (for, severity) and what they are.
     """
     lines = [
         "# Values for `infermeter rules export DIR --values values.yaml`. All are optional; these are the defaults.",
@@ -114,7 +114,8 @@ def example_values(alerts: dict[str, tuple[str, str]]) -> str:
     for threshold in thresholds().values():
         lines += [f"  # {threshold.meaning} ({threshold.allowed})", f"  {threshold.name}: {number(threshold.default)}"]
     lines += ["", "# For each alert: for, severity (critical, warning, info, none), disabled.", "alerts:"]
-    lines += [f"  {name}: {{for: {for_}, severity: {severity}}}" for name, (for_, severity) in alerts.items()]
+    for name, settings in alerts.items():
+        lines.append(f"  {name}: {{{', '.join(f'{key}: {value}' for key, value in settings.items())}}}")
     lines += [
         "",
         "# Further labels of every alert, for routing.",

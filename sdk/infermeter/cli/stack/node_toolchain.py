@@ -13,8 +13,9 @@ from pathlib import Path
 from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.stack.failures import StackError
 
-# What the bundler asks for.
-MINIMUM_NODE = 20
+# What the bundler asks for: 20.19 and newer of that line, or 22.12 and newer.
+MINIMUM_NODE = "20.19"
+_OLDEST_OF_20, _OLDEST_AFTER_20 = (20, 19), (22, 12)
 NODE_SETTING = "INFERMETER_NODE"
 _REMEDY = 'pip install "infermeter[stack]" brings one'
 
@@ -67,11 +68,15 @@ def _node(binary: Path) -> Node | None:
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.match(r"v(\d+)\.", said)
-    if match is None or int(match.group(1)) < MINIMUM_NODE:
+    match = re.match(r"v(\d+)\.(\d+)\.", said)
+    if match is None or not _will_do((int(match.group(1)), int(match.group(2)))):
         return None
     npm = _npm_of(binary)
     return None if npm is None else Node(binary.absolute(), npm)
+
+
+def _will_do(version: tuple[int, int]) -> bool:
+    return version >= (_OLDEST_OF_20 if version[0] == _OLDEST_OF_20[0] else _OLDEST_AFTER_20)
 
 
 def _npm_of(binary: Path) -> tuple[str, ...] | None:

@@ -41,6 +41,7 @@ class StackOptions:
         example: Whether the example service is started.
         traffic: Whether requests are sent to the example.
         console: Whether the page is served.
+        fleet: Whether the demonstration's fleet is started.
         profile: `scrape`: Prometheus scrapes the collector. `otlp`: the collector pushes to Prometheus.
         scrape_interval_s: Seconds between two scrapes. Shorter than in production, so that a chart shows soon and a
             scaled window still holds several samples.
@@ -57,6 +58,7 @@ class StackOptions:
     example: bool = True
     traffic: bool = True
     console: bool = True
+    fleet: bool = False
     profile: Profile = "scrape"
     scrape_interval_s: float = 1.0
     speed: float = 1.0

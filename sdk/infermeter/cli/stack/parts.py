@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,6 +17,8 @@ from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.stack import readiness
 from infermeter.cli.stack.binaries import COLLECTOR
 from infermeter.cli.stack.failures import StackError
+from infermeter.cli.stack.fleet import fleet_part
+from infermeter.cli.stack.part import Part
 from infermeter.cli.stack.rendered_config import (
     EXPORTER_JOBS,
     SELF_JOBS,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from infermeter.cli.stack.options import StackOptions
     from infermeter.cli.stack.places import Places
-    from infermeter.cli.stack.readiness import Probe
 
 BINARIES = (COLLECTOR, "prometheus", "alertmanager")
 # Settings of the shell must not bend the parts: an OTEL_EXPORTER_OTLP_METRICS_ENDPOINT would win over ours.
@@ -41,35 +41,10 @@ _OURS_ALONE = ("OTEL_", "INFERMETER_", "PROMETHEUS_MULTIPROC_DIR")
 # A rate needs two exports and two scrapes before the first chart shows.
 _EXAMPLE_EXPORT_INTERVAL_MS = 1000
 _OTLP_LAYERS = ["prometheus_otlp", "pipelines", "pipelines_otlp"]
+# How long a dead process shows: the collector's default, which shrinks with the windows of the rules.
+_EXPIRATION_S, _LEAST_EXPIRATION_S = 180.0, 10.0
 _EXAMPLE_NEEDS = ("fastapi", "uvicorn", "sklearn")
 _CONSOLE_NEEDS = ("starlette", "uvicorn", "httpx")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One process of the stack.
-
-    Attributes:
-        name: Short name, for commands and files.
-        title: What the user reads.
-        argv: The command.
-        env: Its whole environment.
-        cwd: Where it runs.
-        ready: What must hold before it counts as ready.
-        health_url: Answers 200 while it is well; empty for a part that does not listen.
-        urls: What a user may open, by meaning.
-        after: Parts that must be ready before this one is started.
-    """
-
-    name: str
-    title: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: Path
-    ready: Probe
-    health_url: str = ""
-    urls: Mapping[str, str] = field(default_factory=dict[str, str])
-    after: tuple[str, ...] = ()
 
 
 def parts_of(
@@ -84,7 +59,7 @@ def parts_of(
         places: The stack's files.
     """
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-    base_env = {name: value for name, value in os.environ.items() if not name.startswith(_OURS_ALONE)}
+    base_env = environment()
     parts = [
         _collector(options, ports, urls, binaries[COLLECTOR], places, base_env),
         _alertmanager(options, urls, binaries["alertmanager"], places, base_env),
@@ -92,11 +67,18 @@ def parts_of(
     ]
     if options.console:
         parts.append(_console(options, urls, places, base_env))
+    if options.fleet:
+        parts.append(fleet_part(options, urls["otlp-http"], places, base_env))
     if options.example:
         parts.append(_example(options, urls, base_env))
         if options.traffic:
             parts.append(_traffic(urls, base_env))
     return parts
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of every part, before settings of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS_ALONE)}
 
 
 def _collector(
@@ -118,6 +100,8 @@ def _collector(
         "INFERMETER_PROMETHEUS_URL": urls["prometheus"],
         "GOMEMLIMIT": "400MiB",
     }
+    if options.speed != 1:
+        env["INFERMETER_COLLECTOR_METRIC_EXPIRATION"] = f"{max(_EXPIRATION_S / options.speed, _LEAST_EXPIRATION_S):g}s"
     addresses = {"OTLP over HTTP": urls["otlp-http"], "OTLP over gRPC": urls["otlp-grpc"]}
     probes = [readiness.answers(urls["health"]), readiness.answers(f"{urls['collector-self']}/metrics")]
     if options.profile == "scrape":

@@ -43,6 +43,16 @@ class Places:
         """One log per part, and the one of its run before."""
         return self.data_dir / "logs"
 
+    @property
+    def fleet(self) -> Path:
+        """What the demonstration's fleet reads and writes."""
+        return self.data_dir / "fleet"
+
+    @property
+    def fleet_control(self) -> Path:
+        """What the fleet is to get wrong."""
+        return self.fleet / "control.json"
+
     def data(self, part: str) -> Path:
         """Return where a part keeps what survives `down`."""
         return self.data_dir / "data" / part

@@ -11,7 +11,7 @@ from infermeter.cli.stack import processes
 from infermeter.cli.stack.binaries import find_or_build
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.stack.options import DEFAULT_PORTS
-from infermeter.cli.stack.parts import BINARIES, Part, parts_of
+from infermeter.cli.stack.parts import BINARIES, parts_of
 from infermeter.cli.stack.places import Places
 from infermeter.cli.stack.ports import choose_ports
 from infermeter.cli.stack.processes import ProcessId, identify_child
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infermeter.cli.stack.options import StackOptions
+    from infermeter.cli.stack.part import Part
 
 # Longer than the SDK's last flush (3 s) plus a slow machine; then SIGKILL.
 STOP_GRACE_S = 8.0
 _SHOWN_LINES = 20
 # Services first: what they send on their way out still has somewhere to go. The rest can go together.
-_STOPPED_FIRST = ("traffic", "example")
+_STOPPED_FIRST = ("traffic", "example", "fleet")
 
 
 class Stack:
@@ -176,6 +177,39 @@ class Stack:
         state = StackState(self._started_at, dict(self.ports), tuple(self._running.values()))
         write_state(self.places.state_file, state)
         return state
+
+
+def attach(part: Part, places: Places, *, timeout_s: float) -> StackState:
+    """Add a part to a stack that runs, in the place of a dead one of that name, and wait until it is ready.
+
+    Raises:
+        StackError: Nothing runs, or the part was not ready in time; then it is not left running.
+    """
+    state = read_state(places.state_file)
+    if state is None:
+        raise StackError("Nothing is running. Start it with `infermeter up`.", exit_code=ExitCode.NOT_RUNNING)
+    log = places.log(part.name)
+    child = processes.spawn(part.argv, env=part.env, cwd=part.cwd, log=log)
+    running = RunningPart(part.name, part.title, identify_child(child.pid), str(log), part.health_url, dict(part.urls))
+
+    def probe() -> str | None:
+        return part.ready() if child.poll() is None else f"it ended with status {child.returncode}"
+
+    try:
+        wait_for(f"{part.title} to be ready", probe, timeout_s=timeout_s)
+    except BaseException as late:
+        processes.stop([running.process], grace_s=STOP_GRACE_S)
+        child.wait(timeout=STOP_GRACE_S)
+        if not isinstance(late, NotReadyError):
+            raise
+        raise StackError(
+            f"{late}. Its log: {log}", exit_code=ExitCode.START_FAILED, log_tail=last_lines(log, _SHOWN_LINES)
+        ) from None
+    child.returncode = 0  # it lives on without us; silences Popen's warning about it
+    others = tuple(other for other in state.parts if other.name != part.name)
+    grown = StackState(state.started_at, state.ports, (*others, running))
+    write_state(places.state_file, grown)
+    return grown
 
 
 def stop_parts(parts: tuple[RunningPart, ...]) -> None:

@@ -24,18 +24,19 @@ from infermeter.cli.web.gate import OPEN_PATH, Gate
 from infermeter.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from infermeter.cli.web.upstream import Upstream
+    from infermeter.cli.web.upstream import Answer, Upstream
 
 MOST_BODY_BYTES = 256 << 10
 BODY_TIMEOUT_S = 10.0
 GRAFANA_SCRAPE_INTERVAL_S = 15.0
 """What Grafana assumes where nobody says; so do our dashboards."""
+_GONE = 499  # nobody reads it
 _FORM = "application/x-www-form-urlencoded"
 _FRESH = {"Cache-Control": "no-store"}
 # Vite writes the hash of what is in a file into its name.
@@ -43,7 +44,7 @@ _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _REVALIDATED = {"Cache-Control": "no-cache"}
 
 NO_PAGE = """\
-The console's page is not built here. Its sources need Node 20 or newer, once; the extra `stack` brings one:
+The console's page is not built here. Its sources need Node 20.19 or newer, once; the extra `stack` brings one:
 
   pip install "infermeter[stack]"
   infermeter console --build           (in a checkout: make console)
@@ -161,7 +162,11 @@ class _Console:
             return _only_reads(request, None, allow=allowed.methods)
         body = await _form(request) if request.method == "POST" else None
         upstream = self._settings.upstreams[allowed.upstream]
-        answer = await upstream.ask(request.method, allowed.path, request.scope["query_string"], body)
+        answer = await _while_somebody_waits(
+            request, lambda: upstream.ask(request.method, allowed.path, request.scope["query_string"], body)
+        )
+        if answer is None:
+            return Response(status_code=_GONE)
         return Response(answer.body, answer.status, _FRESH, media_type="application/json")
 
     async def _scrape_interval_s(self) -> float:
@@ -172,6 +177,28 @@ class _Console:
             return _seconds(interval)
         except (RefusedError, LookupError, TypeError, ValueError, yaml.YAMLError):
             return GRAFANA_SCRAPE_INTERVAL_S
+
+
+async def _while_somebody_waits(request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer | None:
+    """Return the answer, or None when the browser has gone: a page that was left must not keep Prometheus busy."""
+    answer: Answer | None = None
+    refused: RefusedError | None = None
+    async with anyio.create_task_group() as both:
+
+        async def notice_departure() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            both.cancel_scope.cancel()
+
+        both.start_soon(notice_departure)
+        try:
+            answer = await ask()
+        except RefusedError as error:  # not through the group, which would wrap it
+            refused = error
+        both.cancel_scope.cancel()
+    if refused is not None:
+        raise refused
+    return answer
 
 
 async def _form(request: Request) -> bytes:

@@ -31,7 +31,6 @@ TOKEN_PARAMETER = "token"  # noqa: S105 -- its name
 OPEN_PATH = "/api/health"
 REQUEST_TIMEOUT_S = 60.0
 MOST_TARGET_BYTES = 8 << 10
-_METHODS = ("GET", "HEAD", "POST")
 _FOR_PAGES_OF_OURS_ONLY = ("/api/", "/prometheus/", "/alertmanager/")
 
 SECURITY_HEADERS = {
@@ -107,9 +106,6 @@ class Gate:
         if not self._is_ours(headers.getlist("host")):
             why = "This name is not one of this server's; start it with --allowed-host NAME if it should be."
             return refusal(HTTPStatus.MISDIRECTED_REQUEST, "foreign_host", why, _CLOSE)
-        if scope["method"] not in _METHODS:
-            why = "This server only reads."
-            return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method", why, {"Allow": ", ".join(_METHODS), **_CLOSE})
         site = headers.get("sec-fetch-site", "none")  # not sent by scripts; browsers forge it for nobody
         if site not in ("same-origin", "none") and path.startswith(_FOR_PAGES_OF_OURS_ONLY):
             return refusal(HTTPStatus.FORBIDDEN, "cross_site", "Pages of other sites may not ask this.", _CLOSE)

@@ -119,7 +119,7 @@ class Upstream:
             content += chunk
             if len(content) > self._most_bytes:
                 raise self._away(
-                    HTTPStatus.BAD_GATEWAY,
+                    HTTPStatus.UNPROCESSABLE_ENTITY,  # as Prometheus says that it cannot: it is not away
                     "too_large",
                     f"answers with more than {self._most_bytes >> 20} MiB; ask for fewer series or a shorter time",
                 )

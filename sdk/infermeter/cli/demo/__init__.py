@@ -1,0 +1,1 @@
+"""`infermeter demo`: breaks the fleet on purpose and compares the alerts with what was stated before."""
