@@ -1,7 +1,7 @@
 """A fleet on one /metrics page: every series that the dashboards ask for, as numbers that move in a known way.
 
-Its numbers are no measurements: the page's tests need all panels filled by a handful of processes, at once, and the same
-each time. `python -m tests.browser.fleet` serves it by hand.
+Its numbers are no measurements: the page's tests need all panels filled at once, by one process, always alike.
+`python -m tests.browser.fleet` serves it by hand.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ MODELS = (
     Model("fraud", "3", 2, 40, 0.04, 0.25, ("legitimate", "fraud", "unsure")),
     Model("fraud", "4", 1, 6, 0.05, 0.25, ("legitimate", "fraud", "unsure")),
     Model("digits", "1", 1, 60, 0.06, 0.5, ("zero", "one", "seven", HOSTILE), batch_limit=32),
-    Model("assistant", "2", 1, 4, 0.4, 1.0, tokens=True),
+    Model("assistant", "2", 1, 4, 0.2, 1.0, tokens=True),
 )
 
 
 @dataclass
 class Fleet:
-    """What is wrong at the moment, by name: `starved` lets digits queue and its GPU idle, `errors` lets fraud 4 fail."""
+    """What is wrong at the moment: `starved` lets digits queue while its GPU idles, `errors` lets fraud 4 fail."""
 
     wrong: set[str] = field(default_factory=set)
     started_s: float = field(default_factory=time.time)
@@ -122,7 +122,9 @@ class Fleet:
             yield f"model_inference_batch_limit{{{of}}} {model.batch_limit}"
             yield f"model_inference_queue_depth{{{of}}} {40 if starved else 2 + math.sin(now / 7):.0f}"
             wait = 0.7 if starved else 0.02
-            yield from self._histogram("model_inference_queue_time_seconds", of, LATENCY_BOUNDS, wait, 0.4, count / size)
+            yield from self._histogram(
+                "model_inference_queue_time_seconds", of, LATENCY_BOUNDS, wait, 0.4, count / size
+            )
             for reason, share in (("full", 0.7), ("time", 0.3)):
                 yield self._count("model_inference_batches_total", f'{of},reason="{reason}"', count / size * share)
         if model.tokens:

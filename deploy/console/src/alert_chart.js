@@ -13,15 +13,16 @@ const LIMITS = {
 };
 // How the values of an alert are written; the rest are plain numbers.
 const UNITS = [
-  [/(_seconds|:p\d+_rate)/, 's'],
   [/ratio/, 'percentunit'],
+  [/:p\d+_rate|_seconds(:(max|min|avg|last))?$/, 's'],
   [/_bytes/, 'bytes'],
-  [/(_celsius|GPU_TEMP)/, 'celsius'],
+  [/celsius|_TEMP/i, 'celsius'],
 ];
 
-/** Return the unit in which the value of an expression is written. */
+/** Return the unit in which the value of an expression is written: that of the first series it names. */
 export function unitOf(expression) {
-  const name = /[a-zA-Z_:][\w:]*(?=[{[\s)]|$)/.exec(expression.replace(/\b(sum|max|min|avg|rate|increase|count|clamp_min|by|on)\b/g, ' '))?.[0] ?? '';
+  const names = expression.replace(/"[^"]*"|\{[^}]*\}|\b(by|without|on|ignoring)\s*\([^)]*\)/g, ' ').match(/[a-zA-Z_:][\w:]*/g) ?? [];
+  const name = names.find((one) => /[_:]/.test(one) && !/^(histogram_quantile|\w+_over_time|clamp_\w+|label_replace)$/.test(one)) ?? '';
   return UNITS.find(([pattern]) => pattern.test(name))?.[1] ?? 'short';
 }
 

@@ -5,7 +5,7 @@ import * as echarts from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 
 import { styled } from './theme.js';
-import { clockText, dateText } from './time.js';
+import { clockText, dateText, stepSeconds } from './time.js';
 import { formatTick, tickStep } from './units.js';
 
 echarts.use([
@@ -54,19 +54,22 @@ export const tooltip = () => ({
 });
 
 const HOUR_MS = 36e5;
+const LABEL_PX = 74;
 
-function tickText(at, spanMs) {
-  if (spanMs > 48 * HOUR_MS) return dateText(at).slice(5).replace('-', '/');
-  if (spanMs > 24 * HOUR_MS) return `${dateText(at).slice(5).replace('-', '/')} ${clockText(at).slice(0, 5)}`;
-  return spanMs < 3 * 6e4 ? clockText(at) : clockText(at).slice(0, 5);
+function tickText(at, spanMs, stepMs) {
+  const day = dateText(at).slice(5).replace('-', '/');
+  if (stepMs >= 24 * HOUR_MS) return day;
+  if (spanMs > 24 * HOUR_MS) return `${day} ${clockText(at).slice(0, 5)}`;
+  return stepMs < 6e4 ? clockText(at) : clockText(at).slice(0, 5);
 }
 
 /** Return the axis of time from `start` to `end`, in epoch milliseconds. */
-export const timeAxis = ({ start, end }, width = 500) => ({
-  type: 'time',
-  min: start,
-  max: end,
-  splitNumber: Math.max(2, Math.floor(width / 90)),
+export const timeAxis = ({ start, end }, width = 500) => {
+  const stepMs = 1000 * stepSeconds(end - start, Math.max(2, (width - LABEL_PX) / LABEL_PX), 1);
+  return { ...timeAxisLooks(start, end, stepMs), type: 'time', min: start, max: end, minInterval: stepMs, maxInterval: stepMs };
+};
+
+const timeAxisLooks = (start, end, stepMs) => ({
   axisLine: { lineStyle: { color: styled('grid') } },
   axisTick: { show: false },
   splitLine: { show: true, lineStyle: { color: styled('grid') } },
@@ -76,7 +79,7 @@ export const timeAxis = ({ start, end }, width = 500) => ({
     hideOverlap: true,
     showMinLabel: false,
     showMaxLabel: false,
-    formatter: (at) => tickText(at, end - start),
+    formatter: (at) => tickText(at, end - start, stepMs),
   },
 });
 

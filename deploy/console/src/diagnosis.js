@@ -39,13 +39,23 @@ export function panelsOf(of) {
   ];
 }
 
+// What was promised is a limit, and looks like one.
+const PROMISED = {
+  matcher: { id: 'byName', options: 'SLA' },
+  properties: [
+    { id: 'color', value: { mode: 'fixed', fixedColor: 'red' } },
+    { id: 'custom.fillOpacity', value: 0 },
+    { id: 'custom.lineStyle', value: { fill: 'dash' } },
+  ],
+};
+
 const chart = (id, title, unit, queries, field = {}) => ({
   id,
   title,
   type: 'timeseries',
   gridPos: { x: ((id - 1) % 4) * 6, y: 0, w: 6, h: 9 },
   options: { legend: { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] } },
-  fieldConfig: { defaults: { unit, min: 0, custom: { fillOpacity: 8 }, noValue: 'Not exported by this model', ...field }, overrides: [] },
+  fieldConfig: { defaults: { unit, min: 0, custom: { fillOpacity: 8 }, noValue: 'Not exported by this model', ...field }, overrides: [PROMISED] },
   targets: queries.map(([expr, legendFormat], i) => ({ expr, legendFormat, refId: String.fromCharCode(65 + i) })),
 });
 

@@ -195,7 +195,9 @@ export function formatTick(value, step, field = {}) {
     const [here, suffix] = write(value, decimals);
     const [next, nextSuffix] = write(value + step, decimals);
     const exact = Math.abs(Number(here) - Number(write(value, 9)[0])) < 0.04 * 10 ** -decimals + 1e-9;
-    if ((here !== next || suffix !== nextSuffix) && exact) return here + suffix;
+    if ((here !== next || suffix !== nextSuffix) && exact) return withoutZeros(here) + suffix;
   }
   return write(value, undefined).join('');
 }
+
+const withoutZeros = (text) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);

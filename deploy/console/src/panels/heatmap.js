@@ -12,7 +12,7 @@ import { format } from '../units.js';
 export function heatmap(body, { panel, series, range, context }) {
   const rows = usedBuckets(bucketsOf(series).filter(({ low }) => Number.isFinite(low)));
   const options = panel.options ?? {};
-  const unit = { unit: options.yAxis?.unit ?? panel.fieldConfig?.defaults?.unit, decimals: null };
+  const unit = { unit: options.yAxis?.unit ?? panel.fieldConfig?.defaults?.unit };
   const least = options.filterValues?.le ?? 0;
   const cells = rows.flatMap(({ counts }, y) => [...counts].filter(([, count]) => count > least).map(([at, count]) => [at, y, count]));
   const most = cells.reduce((top, [, , count]) => Math.max(top, count), 0);
@@ -22,7 +22,7 @@ export function heatmap(body, { panel, series, range, context }) {
   const plot = body.querySelector('.plot');
   const colours = heatScale(options.color?.scheme, themeMode());
   const shade = shader(colours, options.color?.exponent ?? 0.5, most);
-  const bound = (value) => (Number.isFinite(value) ? format(value, unit) : '∞');
+  const bound = (value) => (Number.isFinite(value) ? exactly(value, unit) : '∞');
   const chart = drawChart(plot, {
     grid: { left: 10, right: 16, top: 12, bottom: 4, containLabel: true },
     xAxis: { ...timeAxis({ start: range.start * 1000, end: range.end * 1000 }, plot.clientWidth), splitLine: { show: false } },
@@ -45,6 +45,11 @@ export function heatmap(body, { panel, series, range, context }) {
   const text = summary(rows, bound);
   plot.setAttribute('aria-label', `${panel.title} Heatmap. ${text}`);
   return text;
+}
+
+/** A bucket's bound has as many decimals as it was written with. */
+function exactly(value, { unit }) {
+  return format(value, { unit }).replace(/(\.\d*?)0+(?=\D|$)/, '$1').replace(/\.(?=\D|$)/, '');
 }
 
 const cellSeries = (cells, { stepMs, gap, shade }) => ({

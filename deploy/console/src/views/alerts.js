@@ -7,7 +7,7 @@ import { el } from '../dom.js';
 import { Loop } from '../loop.js';
 import { markdown } from '../markdown.js';
 import { timeseries } from '../panels/timeseries.js';
-import { AwayError } from '../prometheus.js';
+import { AwayError, QueryError } from '../prometheus.js';
 import { refreshPicker } from '../pickers.js';
 import { readRunbook, silencedLabels } from '../server.js';
 import { agoText, clockText, dateText, durationMs } from '../time.js';
@@ -68,9 +68,9 @@ class AlertsView {
       this.#loop.every(durationMs(this.#refreshText));
       document.body.dataset.ready = '1';
     } catch (error) {
-      if (!(error instanceof AwayError)) throw error;
-      sayAway(banner, error);
-      this.#status.textContent = 'Prometheus is away';
+      if (!(error instanceof AwayError || error instanceof QueryError)) throw error;
+      if (error instanceof AwayError) sayAway(banner, error);
+      this.#status.textContent = error instanceof AwayError ? 'Prometheus is away' : error.message;
       this.#status.className = 'status bad';
       this.#loop.every(5000);
     }

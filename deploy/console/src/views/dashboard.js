@@ -7,7 +7,7 @@ import { el } from '../dom.js';
 import { buildGrid } from '../grid.js';
 import { Loop } from '../loop.js';
 import { closeOthers, rangePicker, refreshPicker, variablePicker } from '../pickers.js';
-import { AwayError } from '../prometheus.js';
+import { AwayError, QueryError } from '../prometheus.js';
 import { clockText, durationMs, parseTime } from '../time.js';
 
 const AT_ONCE = 6; // as many as a browser sends to one server
@@ -124,11 +124,15 @@ class DashboardView {
       this.#loop.every(this.#periodMs);
       document.body.dataset.ready = String(Math.round(performance.now() - started));
     } catch (error) {
-      if (!(error instanceof AwayError)) throw error;
+      if (!(error instanceof AwayError || error instanceof QueryError)) throw error;
       this.#stale = true;
+      this.#loop.every(Math.min(this.#periodMs || RETRY_MS, RETRY_MS));
+      if (error instanceof QueryError) {
+        this.#say(error.message, 'bad');
+        return;
+      }
       sayAway(this.#page.banner, error);
       this.#say('Prometheus is away', 'bad');
-      this.#loop.every(Math.min(this.#periodMs || RETRY_MS, RETRY_MS));
     }
   }
 

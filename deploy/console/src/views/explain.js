@@ -1,8 +1,13 @@
 // Why one model is slow: latency, queue, batches and GPU side by side, and what that combination means.
 import { caseOf, EXPLAINED, judge, modelPage, panelsOf } from '../diagnosis.js';
 import { el } from '../dom.js';
+import { Loop } from '../loop.js';
+import { replaceIfChanged } from '../panels/common.js';
+import { AwayError } from '../prometheus.js';
 import { format } from '../units.js';
 import { dashboardView } from './dashboard.js';
+
+const JUDGED_EVERY_MS = 30000;
 
 /** Show the view; the address names the model by its labels. */
 export function explainView(root, page) {
@@ -12,16 +17,21 @@ export function explainView(root, page) {
   const verdict = el('section', { class: 'verdict', 'aria-live': 'polite' }, el('p', {}, 'Looking at latency, queue, batches and GPUs …'));
   const dashboard = { title: `Why is ${model} slow?`, uid: '', panels: panelsOf(of), time: { from: 'now-1h', to: 'now' }, refresh: '30s' };
   const view = dashboardView(root, page, dashboard, { before: verdict });
-  const stop = new AbortController();
-  judge(page.prometheus, of, stop.signal).then(
-    (found) => verdict.replaceChildren(...sentences(found, { of, alert })),
-    () => verdict.replaceChildren(el('p', {}, 'Prometheus could not be asked; the charts below try again by themselves.')),
-  );
+  const judging = new Loop(async (signal) => {
+    try {
+      const found = await judge(page.prometheus, of, signal);
+      replaceIfChanged(verdict, found, () => sentences(found, { of, alert }));
+    } catch (error) {
+      if (!(error instanceof AwayError)) throw error; // the banner says it
+    }
+    judging.every(JUDGED_EVERY_MS);
+  });
+  judging.now();
   return {
     changed: () => view.changed(),
     redraw: () => view.redraw(),
     stop() {
-      stop.abort();
+      judging.stop();
       view.stop();
     },
   };
