@@ -7,7 +7,7 @@ const SEARCHED_FROM = 9; // options: below that, a search field is in the way
 /** A control that opens below its button, and closes on Escape and on a click elsewhere. */
 function dropdown({ name, key, value, title, content }) {
   const summary = el('summary', { title }, key ? el('span', { class: 'key' }, key) : null, el('span', { class: 'value' }, value));
-  const box = el('details', { class: 'picker', 'data-picker': name }, summary, el('div', { class: 'menu' }, content));
+  const box = el('details', { class: 'picker', 'data-picker': name }, summary, el('div', { class: 'menu', tabindex: '-1' }, content));
   box.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || !box.open) return;
     box.open = false;

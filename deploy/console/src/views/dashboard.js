@@ -55,7 +55,7 @@ class DashboardView {
 
   /** Take over another address of the same dashboard. */
   changed() {
-    this.#choices = new Map();
+    this.#stale = true;
     for (const frame of this.#frames) frame.drawnAt = 0;
     this.#drawToolbar();
     this.#loop.now();
@@ -179,9 +179,9 @@ class DashboardView {
   }
 
   #choose(choice, { all, selected }) {
-    const choices = new Map(this.#choices);
-    choices.set(choice.name, { ...choice, all, selected });
-    this.#go({ variables: askedOf(choices) });
+    this.#choices = new Map(this.#choices).set(choice.name, { ...choice, all, selected });
+    // Not within the control's own event: the control is made anew.
+    setTimeout(() => this.#go({ variables: askedOf(this.#choices) }));
   }
 
   #drawToolbar() {
