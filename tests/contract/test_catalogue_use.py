@@ -25,7 +25,6 @@ FOR_USERS = {
 # Recorded already, and read by rules that come. A line goes when they are there.
 ANNOUNCED = {
     "model_feature_reference_": "drift rules",
-    "model_gpu_info": "rules about batching",
     "pipeline_": "pipeline rules",
 }
 

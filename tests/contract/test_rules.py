@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from tests.contract.promtool import check_rules, run_promtool
+from tests.contract.promtool import PROMTOOLS, check_rules, run_promtool
 from tests.contract.rule_files import RULE_TESTS, Rule, alerts, recordings, rule_files, rules
 from tests.contract.shipped import KNOWN, findings
 
@@ -20,25 +20,31 @@ REQUIRED = {
 }
 # Alerts about one process on purpose, and at once: whoever tries the way to Alertmanager waits for theirs.
 ABOUT_ONE_PROCESS = {"DoctorCanary"}
+# Fires always, so that its absence is noticed.
+HEARTBEATS = {"Watchdog"}
 SEVERITIES = {"critical", "warning", "info", "none"}
 RUNBOOK_BASE = "https://infermeter.example/deploy/runbooks/"
 RECORDED_NAME = re.compile(r"[a-z_]+:[a-z0-9_]+:[a-z0-9_]+")
 LABEL_IN_TEXT = re.compile(r"\$labels\.(\w+)")
 
 test_files = sorted(RULE_TESTS.glob("*.test.yml"))
+trap_files = sorted((RULE_TESTS / "traps").glob("*.test.yml"))
+every_version = pytest.mark.parametrize("version", PROMTOOLS)
 every_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.place)
 every_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.name)
 
 
+@every_version
 @pytest.mark.parametrize("file", rule_files(), ids=lambda file: file.name)
-def test_promtool_accepts_the_file_with_all_lints_fatal(file):
-    result = check_rules(file)
+def test_promtool_accepts_the_file_with_all_lints_fatal(file, version):
+    result = check_rules(file, version=version)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("file", test_files, ids=lambda file: file.name)
-def test_scenarios_of_the_file_come_out_as_written(file):
-    result = run_promtool("test", "rules", file)
+@every_version
+@pytest.mark.parametrize("file", [*test_files, *trap_files], ids=lambda file: file.name)
+def test_scenarios_of_the_file_come_out_as_written(file, version):
+    result = run_promtool("test", "rules", file, version=version)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -52,11 +58,22 @@ def test_every_alert_has_a_test_file_and_every_test_file_an_alert():
     assert tested - {"base"} == {alert.name for alert in alerts()}
 
 
+@pytest.mark.parametrize("file", [*test_files, *trap_files], ids=lambda file: file.name)
+def test_scenarios_name_the_order_of_their_groups_which_is_else_another_one_in_each_run(file):
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    groups = [
+        group["name"]
+        for rules_file in content["rule_files"]
+        for group in yaml.safe_load((file.parent / rules_file).read_text(encoding="utf-8"))["groups"]
+    ]
+    assert content.get("group_eval_order", groups[:1]) == groups
+
+
 @every_alert
 def test_the_alert_is_tested_firing_silent_and_without_data(alert: Rule):
     content = yaml.safe_load((RULE_TESTS / f"{alert.name}.test.yml").read_text(encoding="utf-8"))
     kinds = Counter(re.match(r"(fires|silent|missing data)\b", test["name"])[1] for test in content["tests"])
-    assert set(kinds) == {"fires", "silent", "missing data"}
+    assert set(kinds) == ({"fires"} if alert.name in HEARTBEATS else {"fires", "silent", "missing data"})
     fired = [
         case
         for test in content["tests"]
@@ -69,7 +86,7 @@ def test_the_alert_is_tested_firing_silent_and_without_data(alert: Rule):
 @every_alert
 def test_the_alert_says_how_bad_for_how_long_what_and_where_to_read_on(alert: Rule):
     assert alert.spec["for"] != ""
-    assert alert.spec["for"] != "0s" or alert.name in ABOUT_ONE_PROCESS
+    assert alert.spec["for"] != "0s" or alert.name in ABOUT_ONE_PROCESS | HEARTBEATS
     assert alert.spec["labels"]["severity"] in SEVERITIES
     assert set(alert.texts) == {"summary", "description", "runbook_url"}
     assert "$value" in alert.texts["description"]
@@ -78,8 +95,8 @@ def test_the_alert_says_how_bad_for_how_long_what_and_where_to_read_on(alert: Ru
 
 @every_alert
 def test_the_alert_compares_something(alert: Rule):
-    if alert.name in ABOUT_ONE_PROCESS:
-        return  # the series is there only while the alert should be
+    if alert.name in ABOUT_ONE_PROCESS | HEARTBEATS:
+        return  # the series is there only while the alert should be, which is always for a heartbeat
     tree = parse(alert.expr)
     compares = any(
         operator(n) in {">", "<", ">=", "<=", "==", "!=", "unless"} for n in nodes(tree) if hasattr(n, "lhs")
@@ -119,7 +136,8 @@ def test_recorded_names_say_level_metric_and_operation():
 
 
 def test_a_name_is_recorded_once():
-    assert [name for name, count in Counter(rule.name for rule in recordings()).items() if count > 1] == []
+    recorded = Counter((rule.name, *sorted(rule.labels.items())) for rule in recordings())
+    assert [name for name, count in recorded.items() if count > 1] == []
 
 
 def test_alerts_on_models_read_the_recording_layer_only():

@@ -120,9 +120,9 @@ NOW_ROW = Row(
         Panel(
             shape="stat",
             title="How much of the error budget is left?",
-            description="Of what 30 days allow; the model's worst objective, over all of its versions.",
+            description="Of what the objective's period allows; the model's worst objective, over all of its versions.",
             unit="percentunit",
-            queries=(Query(f"min(slo:error_budget_remaining:ratio30d{{{MODEL}}})", "left"),),
+            queries=(Query(f"min(slo:error_budget_remaining:ratio{{{MODEL}}})", "left"),),
             waits_for="Waits for the SLO rules and a day of data",
             base=RED,
             thresholds=(

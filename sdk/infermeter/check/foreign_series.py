@@ -17,6 +17,7 @@ _RECEIVED = _COLLECTOR | {"receiver", "transport"}
 _KUBE_CONTAINER = _TARGET | {"namespace", "pod", "container", "uid"}
 _GROUP = _TARGET | {"rule_group"}
 _SCRAPED = TARGET_LABELS
+_OBJECTIVE = frozenset({"namespace", "model_name"})
 
 # name -> (labels, whether it only grows). Collector counters exist with and without _total, depending on its version.
 FOREIGN: dict[str, tuple[frozenset[str], bool]] = {
@@ -44,6 +45,10 @@ FOREIGN: dict[str, tuple[frozenset[str], bool]] = {
     "prometheus_notifications_dropped_total": (_TARGET, True),
     "prometheus_notifications_alertmanagers_discovered": (_TARGET, False),
     "alertmanager_notifications_failed_total": (_TARGET | {"integration", "reason"}, True),
+    # Written by `infermeter slo generate` from a team's objectives, so not every label is there in ours.
+    "slo:objective:ratio": (_OBJECTIVE | {"slo"}, False),
+    "slo:objective_window:days": (_OBJECTIVE, False),
+    "model:model_inference_sla_objective_seconds:max": (_OBJECTIVE, False),
     "ALERTS": (TARGET_LABELS | {"alertname", "alertstate", "severity", "model_name", "model_version"}, False),
     "otelcol_exporter_queue_size": (_SENT | {"data_type"}, False),
     "otelcol_exporter_queue_capacity": (_SENT | {"data_type"}, False),

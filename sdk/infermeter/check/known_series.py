@@ -16,16 +16,10 @@ if TYPE_CHECKING:
 
 _MODEL = frozenset({"namespace", "model_name", "model_version"})
 _PIPELINE = frozenset({"namespace", "pipeline"})
-_OBJECTIVE = frozenset({"namespace", "model_name", "slo"})
 # Names of the design that a panel already waits for, and what will bring them. A line goes when that is there.
 ANNOUNCED: dict[str, tuple[frozenset[str], str]] = {
     "model_feature:drift_psi:1h": (_MODEL | {"feature"}, "drift rules"),
     "model_feature:drift_psi_null:1h": (_MODEL | {"feature"}, "drift rules"),
-    "model_version:canary_errors:z": (_MODEL, "canary rules"),
-    "model_version:canary_latency:ks_score": (_MODEL, "canary rules"),
-    "slo:burn_rate:1h": (_OBJECTIVE, "SLO rules"),
-    "slo:burn_rate:6h": (_OBJECTIVE, "SLO rules"),
-    "slo:error_budget_remaining:ratio30d": (_OBJECTIVE, "SLO rules"),
     "pipeline:pipeline_data_timestamp_seconds:max": (_PIPELINE, "pipeline rules"),
     "pipeline:pipeline_expected_interval_seconds:max": (_PIPELINE, "pipeline rules"),
     "pipeline:pipeline_last_success_timestamp_seconds:max": (_PIPELINE, "pipeline rules"),
@@ -68,7 +62,7 @@ class KnownSeries:
 
     def labels(self, name: str) -> frozenset[str] | None:
         """Return the labels a series can have; None if nobody knows them."""
-        if name in self._expressions:
+        if name in self._expressions and name not in FOREIGN:
             return self._labels_of_recorded(name)
         return self._raw.get(name)
 

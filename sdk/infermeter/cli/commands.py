@@ -27,6 +27,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("infermeter.cli.doctor", "Follow one measurement through everything and name the hop that is broken."),
     "check": ("infermeter.cli.check", "Check rules, dashboards and runbooks against the series that exist."),
     "rules": ("infermeter.cli.rules", "Write rules, dashboards and runbooks for your own Prometheus and Grafana."),
+    "slo": ("infermeter.cli.slo", "Check what your models promise, and write the rules that watch it."),
     "run": ("infermeter.cli.run", "Run a Python service with metrics on, without changing its code."),
     "pipeline": ("infermeter.cli.pipeline", "Report a batch job of any language: `pipeline run NAME -- command`."),
     "gpu": ("infermeter.cli.gpu", "Show this machine's GPUs, or publish them as dcgm-exporter does."),

@@ -71,7 +71,7 @@ def _parse_devices(
     return found
 
 
-@click.group()
+@click.group(epilog="\b\nExamples:\n  infermeter gpu list\n  infermeter gpu agent --host 0.0.0.0")
 def gpu() -> None:
     """Show the GPUs of this machine, or publish them."""
 
