@@ -65,10 +65,10 @@ def _parse_devices(
     if value is None:
         return None
     names = [name.strip() for name in value.split(",")]
-    found = tuple(behaviour for name in names for behaviour in BEHAVIOURS if behaviour == name)
-    if len(found) != len(names):
+    known: dict[str, Behaviour] = {behaviour: behaviour for behaviour in BEHAVIOURS}
+    if not set(names) <= known.keys():
         raise click.BadParameter(f"{value!r}: give names out of {', '.join(BEHAVIOURS)}, with commas")
-    return found
+    return tuple(known[name] for name in names)
 
 
 @click.group(epilog="\b\nExamples:\n  infermeter gpu list\n  infermeter gpu agent --host 0.0.0.0")
