@@ -1,4 +1,4 @@
-"""A call of the driver that hangs for a minute: inference metrics do not notice, and the GPUs' series say what happens."""
+"""A driver that hangs for a minute: inference metrics do not notice, and the series of GPUs say what happens."""
 
 from __future__ import annotations
 
