@@ -149,7 +149,8 @@ def test_our_own_text_is_that_of_prometheus_client_line_by_line(
         assert set(own) ^ set(theirs) == set()
         assert len(own) == len(theirs)
         assert own[-1] == theirs[-1] or accept == TEXT
-        assert any("app_things_total" in line for line in own)
+        if hasattr(provider, "add_metric_reader"):  # OpenTelemetry 1.43 and newer
+            assert any("app_things_total" in line for line in own)
     provider.shutdown()
 
 
