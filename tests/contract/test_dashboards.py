@@ -47,17 +47,7 @@ UNITS = {"reqps", "ops", "percentunit", "short", "s", "bytes", "celsius", "watt"
 # What the page of the local stack draws (deploy/console).
 SHAPES = {"stat", "timeseries", "heatmap", "bargauge", "gauge", "piechart", "table", "state-timeline"}
 # Alerts that a page names before their rules are there. A line goes when they are.
-ANNOUNCED_ALERTS = {
-    "ConfidenceDistributionShift",
-    "DriftReferenceMissing",
-    "FeatureDrift",
-    "ManyFeaturesDrifted",
-    "PipelineDataStale",
-    "PipelineLowSuccessRate",
-    "PipelineOverdue",
-    "PipelineSlow",
-    "PredictionDistributionShift",
-}
+ANNOUNCED_ALERTS: set[str] = set()
 WITHOUT_A_PANEL = {
     "DoctorCanary": "there only while infermeter doctor runs",
     "Watchdog": "always on",
