@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench rule-costs metrics clean
+.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench rule-costs metrics matrix clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -69,7 +69,10 @@ rule-costs: .venv/dev ## Measure what the rules cost on a large fleet and write 
 
 metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their sources.
 	$(BIN)/python sdk/write_metrics_md.py
-	$(BIN)/python deploy/grafana/source/build.py
+	$(BIN)/python -m deploy.grafana.source.build
+
+matrix: .venv/dev ## Write deploy/prometheus/MATRIX.md: which alert fires in which scenario.
+	$(BIN)/python -m tests.contract.alert_matrix
 
 clean: ## Remove the environment and caches of this checkout; binaries in the user's cache stay.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -25,6 +25,7 @@ from .assistant import Assistant
 from .classifier import Classifier
 from .control import POLL_S, Control
 from .digits import Digits
+from .gpus import Gpus
 from .pipeline import Pipeline
 from .pods import PODS, Pod
 from .process import Service, run
@@ -39,17 +40,20 @@ class Fleet:
     """The processes.
 
     Args:
-        control: What goes wrong.
+        control: The file that says what goes wrong.
     """
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
+    def __init__(self, control: Path) -> None:
+        self._control = Control(control)
+        self._gpu_file = control.with_name("gpus.json")
+        self._gpus = Gpus(self._control, self._gpu_file)
         self._models = models.train()
         self._processes: dict[str, ForkProcess] = {}
         self._started_s: dict[str, float] = {}
 
     def keep(self) -> None:
         """Start what is missing, and kill what is to be dead."""
+        self._gpus.follow()
         for pod in PODS:
             process = self._processes.get(pod.name)
             if pod.service == _DEAD_SERVICE and self._control.has("dead-service"):
@@ -79,7 +83,7 @@ class Fleet:
     def _be(self, pod: Pod) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        run(pod, self._service(pod), self._control)
+        run(pod, self._service(pod), self._gpu_file)
 
     def _service(self, pod: Pod) -> Service:
         if pod.model == "digits":
@@ -106,7 +110,7 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    fleet = Fleet(Control(options.control))
+    fleet = Fleet(options.control)
     try:
         fleet.keep()
         if options.ready is not None:

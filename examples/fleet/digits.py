@@ -2,8 +2,8 @@
 
 A request is prepared on the CPU, waits for others, and goes to the GPU with them, at most `LIMIT` at once.
 
-Faults: starved-batching (somebody set the limit to 1, so the GPU idles between many small runs and requests queue up),
-host-bound (preparing takes long, so that hardly anything reaches the GPU).
+Faults: starved-batching (somebody set the limit of version 1 to 1: requests queue up while the GPU does little in many
+small runs), host-bound (preparing takes long, so that hardly anything reaches the GPU).
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ _WAIT_S = 0.01
 _RUN_S, _RUN_S_PER_ROW = 0.05, 0.001
 _PREPARE_S, _SPREAD = 0.004, 0.3
 _HOST_BOUND = 100.0
-_QUEUE_LIMIT = 64
+_PREPARED_AT_ONCE = 4
+_QUEUE_LIMIT, _TO_PREPARE_LIMIT = 1024, 64
 _DRAWN_AT_ONCE = 256
 
 
 class OverloadedError(Exception):
-    """The queue is full; the client is told to come again."""
+    """Too many wait already; the client is told to come again."""
 
     status_code = 429
 
@@ -97,7 +98,7 @@ class Lane:
         return taken
 
     def _follow_setting(self) -> None:
-        starved = self._control.has("starved-batching")
+        starved = self._version == "1" and self._control.has("starved-batching")
         if starved != self._is_starved:
             self._is_starved = starved
             self._batcher = infermeter.batcher("digits", version=self._version, limit=1 if starved else LIMIT)
@@ -116,6 +117,8 @@ class Digits:
         self._pod, self._model, self._control = pod, model, control
         self._chance, self._numbers = pod.chance, pod.numbers
         self._rows: list[Rows] = []
+        self._hands = asyncio.Semaphore(_PREPARED_AT_ONCE)
+        self._to_prepare = 0
         self._lanes = {version: Lane(version, model, control) for version in model.versions}
         self._calls = {}
         for version in model.versions:
@@ -141,6 +144,16 @@ class Digits:
         return await self._calls[version](version, self._rows.pop())
 
     async def _predict(self, version: str, row: Rows) -> Prediction:
-        prepare_s = self._chance.lognormvariate(math.log(_PREPARE_S), _SPREAD)
-        await asyncio.sleep(prepare_s * (_HOST_BOUND if self._control.has("host-bound") else 1.0))
+        await self._prepare()
         return await self._lanes[version].ask(row)
+
+    async def _prepare(self) -> None:
+        if self._to_prepare >= _TO_PREPARE_LIMIT:
+            raise OverloadedError
+        self._to_prepare += 1
+        try:
+            async with self._hands:
+                prepare_s = self._chance.lognormvariate(math.log(_PREPARE_S), _SPREAD)
+                await asyncio.sleep(prepare_s * (_HOST_BOUND if self._control.has("host-bound") else 1.0))
+        finally:
+            self._to_prepare -= 1

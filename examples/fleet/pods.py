@@ -23,7 +23,7 @@ class Pod(NamedTuple):
     rate: float = 0.0
     """Requests a second."""
     gpus: tuple[int, ...] = ()
-    """Numbers of the simulated GPUs that it holds."""
+    """Numbers of the simulated GPUs that it holds, one after the other."""
 
     @property
     def chance(self) -> random.Random:
@@ -43,8 +43,8 @@ PODS = (
     Pod("wine-0", "wine-api", "node-a", "wine", 20.0),
     Pod("wine-1", "wine-api", "node-b", "wine", 20.0),
     Pod("digits-0", "digits-api", "node-a", "digits", 30.0, gpus=(0,)),
-    Pod("digits-1", "digits-api", "node-b", "digits", 30.0, gpus=(0,)),
-    Pod("assistant-0", "assistant", "node-b", "assistant", 6.0, gpus=(1,)),
+    Pod("digits-1", "digits-api", "node-b", "digits", 30.0, gpus=(3,)),
+    Pod("assistant-0", "assistant", "node-b", "assistant", 6.0, gpus=(4,)),
     Pod("training-0", "training", "node-a", gpus=(1, 2)),
     Pod("features", "feature-pipeline", "node-a"),
 )

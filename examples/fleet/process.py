@@ -6,12 +6,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Protocol
 
 import infermeter
 
-from .control import Control
-from .gpus import INTERVAL_S, SimulatedGpus
+from .gpus import INTERVAL_S, reader_of
 from .pods import NAMESPACE, Pod
 
 
@@ -22,15 +22,21 @@ class Service(Protocol):
         """Do it until cancelled."""
 
 
-def run(pod: Pod, service: Service, control: Control) -> None:
-    """Configure infermeter as a pod of a cluster would, serve until SIGTERM, and deliver what is left."""
+def run(pod: Pod, service: Service, gpus: Path) -> None:
+    """Configure infermeter as a pod of a cluster would, serve until SIGTERM, and deliver what is left.
+
+    Args:
+        pod: Who it is.
+        service: What it does.
+        gpus: The file that says what simulated GPUs do.
+    """
     os.environ["NODE_NAME"] = pod.node  # from the downward API, in a cluster
     infermeter.configure(
         service_name=pod.service,
         resource_attributes={"k8s.namespace.name": NAMESPACE, "k8s.pod.name": pod.name, "host.name": pod.node},
     )
     if pod.gpus:
-        infermeter.observe_gpus(SimulatedGpus(pod, control), publisher="always", interval_s=INTERVAL_S)
+        infermeter.observe_gpus(reader_of(pod, gpus), publisher="always", interval_s=INTERVAL_S)
     asyncio.run(_until_stopped(service.serve()))
     infermeter.shutdown()
 

@@ -187,26 +187,24 @@ class InferenceMiddleware:
 
 
 class _Request:
-    """One request from its arrival to the last chunk of its answer; stands between server and application.
+    """One request from its arrival to the last chunk of its answer; stands between server and application."""
 
-    Its attributes start as those of the class: most requests never set most of them.
-    """
-
-    _target: Target | None = None
-    _cell: ModelCell | None = None  # where it counts as in flight
-    _shard: Shard  # of that cell; a request lives on one event loop, so on one thread
-    _status: int = 0  # of the answer, 0 before it begins
-    _outer: requests_seen.Note | None = None
-    _complete = _gone = False
-    ended = False
+    __slots__ = (
+        *("_cell", "_complete", "_gone", "_note", "_outer", "_receive", "_scope", "_send", "_shard", "_started_s"),
+        *("_status", "_target", "_target_of", "ended"),
+    )
+    _shard: Shard  # of the cell; a request lives on one event loop, so on one thread
 
     def __init__(self, target_of: TargetOf, scope: Scope, receive: Receive, send: Send) -> None:
         self._target_of = target_of
         self._scope = scope
         self._receive = receive
         self._send = send
-        if _NOTE in scope:
-            self._outer = scope[_NOTE]
+        self._target: Target | None = None
+        self._cell: ModelCell | None = None  # where it counts as in flight
+        self._status: int = 0  # of the answer, 0 before it begins
+        self._complete = self._gone = self.ended = False
+        self._outer: requests_seen.Note | None = scope.get(_NOTE)
         # Not this object itself: with the scope it would make a cycle, and each request wait for the collector.
         self._note = scope[_NOTE] = requests_seen.open_note()
         self._started_s = clock.monotonic_s()

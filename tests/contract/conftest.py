@@ -1,14 +1,16 @@
-"""Builds promtool before the first test that needs it: a build takes minutes, a test may not."""
+"""Gets the promtools before the first test that needs them: a build takes minutes, a test may not."""
 
 from __future__ import annotations
 
 import pytest
+from tests.contract.debian_promtool import NoDebianPromtoolError, debian_promtool
 
 from infermeter.cli.stack.binaries import find_or_build
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.terminal import TerminalReporter, make_console
 
 RUN_PROMTOOL = {
+    "test_alert_matrix.py",
     "test_check_command.py",
     "test_deployments.py",
     "test_planted_faults.py",
@@ -18,7 +20,7 @@ RUN_PROMTOOL = {
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build it unless it is there."""
+    """Build or download what is not there."""
     wanted = any(item.path.name in RUN_PROMTOOL for item in session.items)
     if session.config.option.collectonly or not wanted:
         return
@@ -28,3 +30,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             find_or_build(["promtool"], TerminalReporter(make_console()))
         except StackError as failure:
             raise pytest.UsageError(f"{failure}\n{failure.log_tail}") from None
+        try:
+            debian_promtool()
+        except NoDebianPromtoolError as failure:
+            raise pytest.UsageError(str(failure)) from None

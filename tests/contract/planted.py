@@ -196,6 +196,13 @@ DASHBOARDS: dict[str, tuple[dict[str, object], str]] = {
 FILES = {
     ("rules.yml", "groups:\n  - name: g\n   rules: []\n"): "rules.yml:3: format: is not YAML: ",
     ("rules.yml", "groups:\n  - name: g\n    rules:\n      - alert: A\n"): "rules.yml:4: format: a rule needs an expr",
+    ("second.json", '{"apiVersion": "x", "spec": {"elements": {}, "layout": {}}}'): (
+        "second.json:1: format: is a dashboard of Grafana's second schema, which is not read yet"
+    ),
+    (
+        "page.json",
+        '{"panels": [{"type": ["x"], "targets": [], "title": null}]}',
+    ): "page.json:1: panel-empty: a panel that",
     ("dashboard.json", '{\n  "panels": [\n}\n'): "dashboard.json:3: format: is not JSON",
     (
         "rules.yml",
@@ -224,4 +231,19 @@ FILES = {
         "page.md",
         "# Page\n\n```promql\nmodel_inference_inflight\n```\n",
     ): "page.md:4: unknown-series: nothing exports or",
+    (
+        "rules.test.yml",
+        (
+            "rule_files: []\ntests:\n  - input_series: [{series: up, values: '1x5'}]\n    name: 'silent: all is up'\n"
+            "    promql_expr_test: [{expr: up, eval_time: 1m, exp_samples: [{labels: up, value: 0}]}]\n"
+        ),
+    ): 'rules.test.yml:5: promtool-test: expr: "up", time: 1m, exp: {__name__="up"} 0E+00 got: {__name__="up"} 1E+00;',
+    (
+        "alerts.test.yml",
+        (
+            "rule_files: []\ntests:\n  - input_series: [{series: up, values: '1x5'}]\n    name: 'fires: down'\n"
+            "    alert_rule_test: [{alertname: A, eval_time: 1m, exp_alerts: [{exp_labels: {x: y}}]}]\n"
+        ),
+    ): "alerts.test.yml:4: promtool-test: fires: down alertname: A, time: 1m, exp:[",
+    ("rules.test.yml", "tests: ["): "rules.test.yml:1: promtool-test: FAILED: yaml: ",
 }

@@ -73,12 +73,12 @@ def test_a_folder_with_rules_dashboards_and_runbooks_is_checked_as_a_whole(tmp_p
     (tmp_path / "rules").mkdir()
     recording = "groups: [{name: g, rules: [{record: 'team:up:sum', expr: 'sum by (job) (up)'}]}]"
     (tmp_path / "rules" / "own.yaml").write_text(recording, encoding="utf-8")
-    (tmp_path / "rules" / "own.test.yml").write_text("tests: []", encoding="utf-8")
+    (tmp_path / "rules" / "own.test.yml").write_text("rule_files: [own.yaml]\ntests: []\n", encoding="utf-8")
     (tmp_path / "page.md").write_text("```promql\nteam:up:sum\n```\n", encoding="utf-8")
     shutil.copy(asset("deploy/grafana/dashboards/overview.json"), tmp_path)
     checked = check(tmp_path)
     assert checked.exit_code == ExitCode.OK, checked.output
-    assert "in 3 files" in checked.output
+    assert "in 4 files" in checked.output
 
 
 def test_nothing_to_check_is_said_and_not_taken_for_success(tmp_path):

@@ -164,6 +164,13 @@ FAULTS = {
         '"title": "Runbook HighPredictionErrorRate"',
         '"title": "Runbook HighPredictionErrorRates"',
     ),
+    "an alert that no panel shows": Fault(
+        "test_every_alert_has_a_panel_that_shows_what_it_watches_and_links_to_its_runbook",
+        "TelemetryMeasurementsDropped",
+        f"{PAGES}/telemetry-health.json",
+        '"title": "Runbook TelemetryMeasurementsDropped"',
+        '"title": "Runbook CollectorMissing"',
+    ),
     "a field that Grafana does not have": Fault(
         "test_grafanas_own_types_read_and_write_the_page_without_a_difference",
         "grafTooltip",

@@ -58,6 +58,10 @@ ANNOUNCED_ALERTS = {
     "PipelineSlow",
     "PredictionDistributionShift",
 }
+WITHOUT_A_PANEL = {
+    "DoctorCanary": "there only while infermeter doctor runs",
+    "Watchdog": "always on",
+}
 COMPARES_ALL_VERSIONS = {
     "How is the traffic split between the versions?",
     "Does one version fail more than the others?",
@@ -191,6 +195,13 @@ def test_alerts_that_the_panel_names_exist_and_are_linked_to_their_runbooks(pane
     assert set(_ALERT_IN_TEXT.findall(panel["description"])) <= exist
     for link in panel["links"]:
         assert link["url"] == f"https://infermeter.example/deploy/runbooks/{link['title'].removeprefix('Runbook ')}.md"
+
+
+def test_every_alert_has_a_panel_that_shows_what_it_watches_and_links_to_its_runbook():
+    linked = {
+        link["title"].removeprefix("Runbook ") for d in dashboards().values() for p in panels(d) for link in p["links"]
+    }
+    assert {alert.name for alert in alerts()} - linked - WITHOUT_A_PANEL.keys() == set()
 
 
 @every_panel

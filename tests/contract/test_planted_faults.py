@@ -16,14 +16,15 @@ from tests.contract.shipped import findings
 import infermeter.check
 from infermeter.check.files import check_files
 from infermeter.check.lints import LINTS
-from infermeter.cli.promtool import complaints_of
+from infermeter.cli.promtool import complaints_of, failed_tests_of
 
 
 def said_about(folder: Path, name: str, text: str) -> list[str]:
     """Return what the check says about a file, without the folder."""
     file = folder / name
     file.write_text(text, encoding="utf-8")
-    found = check_files([file], promtool=complaints_of(promtool())).findings
+    checked = check_files([file], promtool=complaints_of(promtool()), promtool_test=failed_tests_of(promtool()))
+    found = checked.findings
     return [str(finding).replace(f"{folder}/", "") for finding in found]
 
 
@@ -76,6 +77,13 @@ def test_a_mistake_in_a_dashboard_is_found_and_explained(changes, message, tmp_p
 def test_a_mistake_in_a_file_is_named_with_its_line(file, message, tmp_path):
     said = said_about(tmp_path, *file)
     assert any(message in one for one in said), said
+
+
+@pytest.mark.parametrize("name", ["rules.yml", "page.json", "page.md", "x.test.yml"])
+def test_a_file_that_is_no_text_is_a_finding_and_no_crash(name, tmp_path):
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00g")
+    (finding,) = check_files([tmp_path / name]).findings
+    assert str(finding).endswith(f"{name}:1: format: is not UTF-8; save it as UTF-8")
 
 
 def test_an_alert_and_a_dashboard_in_house_style_have_no_findings(tmp_path):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from tests.contract.promtool import check_rules, run_promtool
+from tests.contract.promtool import PROMTOOLS, check_rules, run_promtool
 from tests.contract.rule_files import RULE_TESTS, Rule, alerts, recordings, rule_files, rules
 from tests.contract.shipped import KNOWN, findings
 
@@ -28,19 +28,23 @@ RECORDED_NAME = re.compile(r"[a-z_]+:[a-z0-9_]+:[a-z0-9_]+")
 LABEL_IN_TEXT = re.compile(r"\$labels\.(\w+)")
 
 test_files = sorted(RULE_TESTS.glob("*.test.yml"))
+trap_files = sorted((RULE_TESTS / "traps").glob("*.test.yml"))
+every_version = pytest.mark.parametrize("version", PROMTOOLS)
 every_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.place)
 every_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.name)
 
 
+@every_version
 @pytest.mark.parametrize("file", rule_files(), ids=lambda file: file.name)
-def test_promtool_accepts_the_file_with_all_lints_fatal(file):
-    result = check_rules(file)
+def test_promtool_accepts_the_file_with_all_lints_fatal(file, version):
+    result = check_rules(file, version=version)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("file", test_files, ids=lambda file: file.name)
-def test_scenarios_of_the_file_come_out_as_written(file):
-    result = run_promtool("test", "rules", file)
+@every_version
+@pytest.mark.parametrize("file", [*test_files, *trap_files], ids=lambda file: file.name)
+def test_scenarios_of_the_file_come_out_as_written(file, version):
+    result = run_promtool("test", "rules", file, version=version)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -54,13 +58,13 @@ def test_every_alert_has_a_test_file_and_every_test_file_an_alert():
     assert tested - {"base"} == {alert.name for alert in alerts()}
 
 
-@pytest.mark.parametrize("file", test_files, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*test_files, *trap_files], ids=lambda file: file.name)
 def test_scenarios_name_the_order_of_their_groups_which_is_else_another_one_in_each_run(file):
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     groups = [
         group["name"]
         for rules_file in content["rule_files"]
-        for group in yaml.safe_load((RULE_TESTS / rules_file).read_text(encoding="utf-8"))["groups"]
+        for group in yaml.safe_load((file.parent / rules_file).read_text(encoding="utf-8"))["groups"]
     ]
     assert content.get("group_eval_order", groups[:1]) == groups
 

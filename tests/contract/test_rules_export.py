@@ -221,6 +221,22 @@ def test_a_mistake_in_the_values_is_one_line_with_place_reason_and_what_is_allow
     assert not (tmp_path / "out").exists()
 
 
+def test_what_the_models_promise_comes_from_the_teams_objectives(tmp_path):
+    objectives = tmp_path / "objectives.yaml"
+    objectives.write_text("objectives: [{model: fraud, availability: 99.9}]\n", encoding="utf-8")
+    assert run("export", tmp_path / "out", "--objectives", objectives).exit_code == ExitCode.OK
+    rules = (tmp_path / "out/prometheus/rules/objectives.rules.yml").read_text(encoding="utf-8")
+    assert "vector(0.999)" in rules
+    manifest = (tmp_path / "out/kubernetes/infermeter-objectives.prometheusrule.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(manifest)["spec"] == yaml.safe_load(rules)
+
+    objectives.write_text("objectives: [{model: fraud, availability: 101}]\n", encoding="utf-8")
+    refused = run("export", tmp_path / "none", "--objectives", objectives)
+    assert refused.exit_code == ExitCode.USAGE
+    assert f"{objectives}:1" in refused.output
+    assert not (tmp_path / "none").exists()
+
+
 def test_files_of_others_are_neither_overwritten_nor_removed(tmp_path):
     (tmp_path / "README.md").write_text("ours", encoding="utf-8")
     (tmp_path / "notes.md").write_text("ours", encoding="utf-8")

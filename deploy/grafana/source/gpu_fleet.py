@@ -232,7 +232,8 @@ WELL_ROW = Row(
             unit="celsius",
             queries=(Query(_per_gpu("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_GPU_TEMP_CELSIUS"), _GPU),),
             waits_for=NO_GPU,
-            thresholds=(Threshold(85, RED, "most models slow down; look up the limit of yours", "85 °C"),),
+            thresholds=(Threshold(85, RED, "GPUHot fires where the GPU does not tell its own limit", "85 °C"),),
+            alerts=("GPUHot",),
             minimum=None,
         ),
         Panel(
@@ -276,6 +277,7 @@ WELL_ROW = Row(
             waits_for="Waits for nothing: no GPU has reported an error",
             base=GREY,
             no_limit="48, 62, 64, 74, 79, 95, 119 and 120 mean a sick GPU, 13, 31 and 43 a bug in a program",
+            alerts=("GPUXidCritical", "GPUMemoryErrors", "GPULost"),
             width=24,
             height=6,
             decimals=0,

@@ -36,6 +36,12 @@ def _collector(name: str, by: str) -> str:
     return f"sum by ({by}) ({_rate(name + '_total', '')} or {_rate(name, '')})"
 
 
+def _not_sent(name: str) -> str:
+    """Return a rate of failures; 0 and not absent before the first one, from when the collector counts them."""
+    sent = _collector("otelcol_exporter_sent_metric_points", "exporter")
+    return f"{_collector(name, 'exporter')} or 0 * {sent}"
+
+
 TRUST_ROW = Row(
     "Can the numbers be believed?",
     (
@@ -139,7 +145,7 @@ SDK_ROW = Row(
             queries=(Query(f"sum by (job, outcome) ({_rate('infermeter_exports_total')})", "{{job}} {{outcome}}"),),
             waits_for=_NO_SDK,
             no_limit="the share of failures has one, at the top",
-            alerts=("CollectorMissing",),
+            alerts=("TelemetryExportsFailing", "CollectorMissing"),
         ),
         Panel(
             shape="timeseries",
@@ -178,10 +184,8 @@ COLLECTOR_ROW = Row(
             unit="ops",
             queries=(
                 Query(_collector("otelcol_receiver_refused_metric_points", "receiver"), "refused: {{receiver}}"),
-                Query(_collector("otelcol_exporter_send_failed_metric_points", "exporter"), "not sent: {{exporter}}"),
-                Query(
-                    _collector("otelcol_exporter_enqueue_failed_metric_points", "exporter"), "queue full: {{exporter}}"
-                ),
+                Query(_not_sent("otelcol_exporter_send_failed_metric_points"), "not sent: {{exporter}}"),
+                Query(_not_sent("otelcol_exporter_enqueue_failed_metric_points"), "queue full: {{exporter}}"),
             ),
             waits_for="Waits for nothing: the collector has refused and lost nothing",
             thresholds=(Threshold(0.05, RED, "CollectorRefusingData or CollectorExportFailing fires", "0.05/s"),),

@@ -163,7 +163,7 @@ def read_dashboard(path: Path, shown_as: str | None = None) -> Dashboard | None:
         shown_as: What findings call the file; its name if left out.
 
     Raises:
-        NotADashboardError: It is not JSON.
+        NotADashboardError: It is not JSON, or of a schema that is not known.
     """
     text = path.read_text(encoding="utf-8")
     try:
@@ -172,6 +172,8 @@ def read_dashboard(path: Path, shown_as: str | None = None) -> Dashboard | None:
         raise NotADashboardError(f"is not JSON: {error.msg}", error.lineno) from None
     wrapped = part_of({"": content}, "")
     content = part_of(wrapped, "dashboard") or wrapped  # Grafana's API wraps it
+    if {"elements", "layout"} <= (part_of(content, "spec") or content).keys():
+        raise NotADashboardError("is a dashboard of Grafana's second schema, which is not read yet")
     if "panels" not in content:
         return None
     return Dashboard(shown_as or path.name, content, text)

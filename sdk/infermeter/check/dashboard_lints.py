@@ -69,7 +69,7 @@ def _variable(variable: Variable, defined: set[str], known: KnownSeries) -> Iter
 
 
 def _panel(panel: dict[str, Any]) -> Iterator[Mistake]:
-    if panel.get("type") in _WITHOUT_QUERIES:
+    if str(panel.get("type")) in _WITHOUT_QUERIES:
         return
     if not panel.get("targets"):
         yield Mistake("panel-empty", "a panel that asks nothing", "give it a query, or make it a text")

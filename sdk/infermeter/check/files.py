@@ -14,6 +14,7 @@ from infermeter.check.finding import Finding
 from infermeter.check.known_series import KnownSeries
 from infermeter.check.rule_files import NotRulesError, read_rules
 from infermeter.check.rule_lints import group_findings, rule_findings
+from infermeter.check.rule_tests import is_rule_test, test_findings
 from infermeter.check.runbook_files import queries_in
 from infermeter.check.shipped import shipped_rules
 
@@ -45,11 +46,11 @@ class Checked(NamedTuple):
 
 
 def found_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files to check: those named, and what lies below named folders. Tests of promtool are left out."""
+    """Return the files to check: those named, and what lies below named folders."""
     found: list[Path] = []
     for path in paths:
         below = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES) if path.is_dir() else [path]
-        found += [file for file in below if not file.name.endswith((".test.yml", ".test.yaml"))]
+        found += below
     return list(dict.fromkeys(found))
 
 
@@ -57,6 +58,7 @@ def check_files(
     paths: Iterable[Path],
     *,
     promtool: Callable[[str], str] | None = None,
+    promtool_test: Callable[[Path], str] | None = None,
     foreign: Iterable[str] = (),
     ignored: Collection[str] = (),
 ) -> Checked:
@@ -65,11 +67,18 @@ def check_files(
     Args:
         paths: Files and folders.
         promtool: Takes the text of a rule file and returns what promtool dislikes about it, or an empty text.
+        promtool_test: Takes a file of tests (``*.test.yml``) and returns what comes out otherwise; without it, tests
+            are left out.
         foreign: Names, as shell patterns, of series that something else exports.
         ignored: Names of lints to leave out.
     """
-    files = found_files(paths)
+    found = found_files(paths)
+    unreadable = {file: finding for file in found if file.suffix in SUFFIXES and (finding := _unreadable(file))}
+    found = [file for file in found if file not in unreadable]
+    files = [file for file in found if not is_rule_test(file)]
+    tests = [file for file in found if is_rule_test(file)] if promtool_test is not None else []
     documents, findings = _rules_of(files)
+    findings += unreadable.values()
     own = [
         (rule.name, rule.expr) for read in documents.values() for one in read for rule in one.rules if not rule.is_alert
     ]
@@ -88,7 +97,10 @@ def check_files(
         if others is not None:
             checked += 1
             findings += others
-    return Checked(checked, sorted({found for found in findings if found.lint not in ignored}))
+    for file in tests:
+        checked += 1
+        findings += test_findings(file, promtool_test(file) if promtool_test is not None else "")
+    return Checked(checked, sorted({one for one in findings if one.lint not in ignored}))
 
 
 def _rules_of(files: list[Path]) -> tuple[dict[Path, list[RuleDocument]], list[Finding]]:
@@ -101,9 +113,18 @@ def _rules_of(files: list[Path]) -> tuple[dict[Path, list[RuleDocument]], list[F
             documents[file] = read_rules(file, str(file))
         except NotRulesError as error:
             findings.append(Finding(str(file), error.line, "format", str(error), "see promtool's description of rules"))
-        except UnicodeDecodeError:
-            findings.append(Finding(str(file), 1, "format", "is not UTF-8", "save it as UTF-8"))
     return documents, findings
+
+
+def _unreadable(file: Path) -> Finding | None:
+    """Return what keeps a file from being read as text."""
+    try:
+        file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return Finding(str(file), 1, "format", "is not UTF-8", "save it as UTF-8")
+    except OSError as error:
+        return Finding(str(file), 1, "format", f"cannot be read: {error.strerror}", "let whoever checks read it")
+    return None
 
 
 def _dashboard(file: Path, known: KnownSeries) -> list[Finding] | None:

@@ -6,6 +6,7 @@ LINTS: dict[str, str] = {
     # files
     "format": "the file is no YAML, JSON or rule file",
     "promtool": "what promtool check rules refuses, with all of its lints fatal",
+    "promtool-test": "a test of rules (*.test.yml) that comes out otherwise",
     "syntax": "an expression is no PromQL",
     # names
     "unknown-series": "nothing exports or records the name, so the rule or panel is silent for ever",

@@ -16,15 +16,13 @@ from infermeter.check.files import check_files
 from infermeter.check.lints import LINTS
 from infermeter.check.shipped import shipped_files
 from infermeter.cli.exit_codes import ExitCode
-from infermeter.cli.promtool import complaints_of
+from infermeter.cli.promtool import complaints_of, failed_tests_of
 from infermeter.cli.stack.binaries import find_or_build
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.stack.reporting import SilentReporter
 from infermeter.cli.terminal import TerminalReporter, make_console, show_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
     from infermeter.check.files import Checked
@@ -82,16 +80,23 @@ def _list_lints(context: click.Context, _option: click.Parameter, value: bool) -
 def check(
     files: tuple[Path, ...], *, foreign: tuple[str, ...], ignore: tuple[str, ...], no_promtool: bool, as_json: bool
 ) -> None:
-    """Check rule files, PrometheusRule manifests, Grafana dashboards and the promql blocks of Markdown pages.
+    """Check rule files and their tests, PrometheusRule manifests, Grafana dashboards and Markdown pages.
 
     Every series and label must be exported by infermeter, recorded by these files or by infermeter's, or named with
-    --foreign. On top of that: promtool, and mistakes that PromQL accepts and that make a rule silent or wrong. Without
-    FILES, checks what comes with infermeter.
+    --foreign. On top of that: promtool (check rules, and test rules for *.test.yml), and mistakes that PromQL accepts
+    and that make a rule silent or wrong. Of pages the ```promql blocks count. Without FILES, checks what comes with
+    infermeter.
     """
     console = make_console()
     try:
         promtool = None if no_promtool else _promtool(console, quiet=as_json)
-        checked = check_files(files or shipped_files(), promtool=promtool, foreign=foreign, ignored=ignore)
+        checked = check_files(
+            files or shipped_files(),
+            promtool=complaints_of(promtool) if promtool else None,
+            promtool_test=failed_tests_of(promtool) if promtool else None,
+            foreign=foreign,
+            ignored=ignore,
+        )
     except StackError as failure:
         show_failure(console, failure)
         console.print("Without promtool: infermeter check --no-promtool", highlight=False)
@@ -106,9 +111,8 @@ def check(
     sys.exit(code)
 
 
-def _promtool(console: Console, *, quiet: bool) -> Callable[[str], str]:
-    reporter = SilentReporter() if quiet else TerminalReporter(console)
-    return complaints_of(find_or_build(["promtool"], reporter)["promtool"])
+def _promtool(console: Console, *, quiet: bool) -> Path:
+    return find_or_build(["promtool"], SilentReporter() if quiet else TerminalReporter(console))["promtool"]
 
 
 def _answer(checked: Checked, code: ExitCode) -> dict[str, object]:

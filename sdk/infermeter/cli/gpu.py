@@ -58,7 +58,7 @@ Let Prometheus scrape it or let it push, not both, or sums over GPUs count doubl
 """
 
 
-@click.group()
+@click.group(epilog="\b\nExamples:\n  infermeter gpu list\n  infermeter gpu agent --host 0.0.0.0")
 def gpu() -> None:
     """Show the GPUs of this machine, or publish them."""
 

@@ -1,4 +1,4 @@
-"""promtool as a function from the text of a rule file to what it dislikes. Knows where promtool is found, no rules."""
+"""promtool as functions from rules, or tests of rules, to what it dislikes. Knows how it is run, no rules."""
 
 from __future__ import annotations
 
@@ -13,29 +13,34 @@ from infermeter.cli.stack.failures import StackError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_TIMEOUT_S = 60
+_TIMEOUT_S = 120
 
 
 def complaints_of(promtool: Path) -> Callable[[str], str]:
-    """Return the function that runs a promtool as strictly as it can be."""
+    """Return the function that checks the text of a rule file as strictly as promtool can."""
 
     def complaints(rules: str) -> str:
         with tempfile.TemporaryDirectory(prefix="infermeter-check-") as folder:
             file = Path(folder) / "rules.yml"
             file.write_text(rules, encoding="utf-8")
-            command = [str(promtool), "check", "rules", "--lint=all", "--lint-fatal", str(file)]
-            try:
-                ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)  # noqa: S603 -- found by us
-            except (OSError, subprocess.TimeoutExpired) as problem:
-                raise StackError(f"{promtool} does not run: {problem}", exit_code=ExitCode.BINARY_MISSING) from None
-            if ran.returncode == 0:
-                return ""
-            said = "\n".join(_without_chatter(ran.stdout + ran.stderr, str(file)))
-            return said or f"promtool ended with status {ran.returncode}"
+            said = _run(promtool, "check", "rules", "--lint=all", "--lint-fatal", file)
+        lines = [line.replace(f"{file}: ", "").replace(str(file), "the file").strip() for line in said.splitlines()]
+        return "\n".join(line for line in lines if line and line != "FAILED:" and not line.startswith("Checking "))
 
     return complaints
 
 
-def _without_chatter(said: str, file: str) -> list[str]:
-    lines = [line.replace(f"{file}: ", "").replace(file, "the file").strip() for line in said.splitlines()]
-    return [line for line in lines if line and line != "FAILED:" and not line.startswith("Checking ")]
+def failed_tests_of(promtool: Path) -> Callable[[Path], str]:
+    """Return the function that runs a file of tests where it lies, because it names its rules by relative paths."""
+    return lambda tests: _run(promtool, "test", "rules", tests)
+
+
+def _run(promtool: Path, *arguments: str | Path) -> str:
+    """Run promtool and return what it said, or an empty text where it is content."""
+    command = [str(promtool), *map(str, arguments)]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)  # noqa: S603 -- found by us
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise StackError(f"{promtool} does not run: {problem}", exit_code=ExitCode.BINARY_MISSING) from None
+    said = ran.stdout + ran.stderr
+    return "" if ran.returncode == 0 else said or f"promtool ended with status {ran.returncode}"

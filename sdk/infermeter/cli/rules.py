@@ -13,6 +13,8 @@ from rich.markup import escape
 
 from infermeter.check.shipped import shipped_rules
 from infermeter.cli.exit_codes import ExitCode
+from infermeter.cli.objectives.reading import ObjectivesError, read_objectives
+from infermeter.cli.objectives.rules import rules_text
 from infermeter.cli.rollout.files import PARTS, exported_files
 from infermeter.cli.rollout.target import TargetError, write_files
 from infermeter.cli.rollout.values import PLACEHOLDER, Values, ValuesError, example_values, read_values
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   infermeter rules values > values.yaml            every number and duration that can be changed
-  infermeter rules export monitoring/ --values values.yaml
+  infermeter rules export monitoring/ --values values.yaml --objectives objectives.yaml
   infermeter rules export monitoring/ --only kubernetes --runbooks https://git.example.org/ml/runbooks
 """
 
@@ -49,6 +51,13 @@ Exit status: {ExitCode.OK:d} written, {ExitCode.USAGE:d} a wrong option, a mista
     help="What your team wants different; `infermeter rules values` prints one.",
 )
 @click.option(
+    "--objectives",
+    "objectives_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What your models promise; `infermeter slo` explains the file.",
+)
+@click.option(
     "--runbooks",
     envvar="INFERMETER_RUNBOOKS_URL",
     metavar="URL",
@@ -61,6 +70,7 @@ def export(
     directory: Path,
     *,
     values_file: Path | None,
+    objectives_file: Path | None,
     runbooks: str | None,
     only: tuple[str, ...],
     force: bool,
@@ -72,8 +82,9 @@ def export(
     not are removed; files that somebody else put there are left alone.
     """
     values = _values(values_file, runbooks)
+    files = exported_files(values, only or PARTS, _objectives(objectives_file))
     try:
-        written = write_files(directory, exported_files(values, only or PARTS), force=force)
+        written = write_files(directory, files, force=force)
     except TargetError as problem:
         raise click.UsageError(str(problem)) from None
     if as_json:
@@ -99,6 +110,17 @@ def values_command() -> None:
         for name, of_alert in defaults.items()
     }
     click.echo(example_values(same), nl=False)
+
+
+def _objectives(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return rules_text(read_objectives(file), file.name)
+    except ObjectivesError as error:
+        for problem in error.problems:
+            click.echo(str(problem))
+        sys.exit(ExitCode.USAGE)
 
 
 def _values(file: Path | None, runbooks: str | None) -> Values:

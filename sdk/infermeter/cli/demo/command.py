@@ -133,7 +133,7 @@ def _play(
         for scenarios in rounds:
             if not wants_json:
                 for scenario in scenarios:
-                    show_announcement(console, scenario)
+                    show_announcement(console, scenario, stage.console_url)
             with nullcontext() if wants_json else console.status("") as spinner:
                 audience = SilentAudience() if spinner is None else TerminalAudience(console, spinner)
                 course = Course(prometheus, stage.places, used_speed, audience)

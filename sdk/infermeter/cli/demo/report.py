@@ -26,6 +26,7 @@ _SHOWN_LABELS = (
     "pipeline",
     "host",
     "gpu",
+    "pod",
     "xid",
     "job",
     "where",
@@ -64,14 +65,16 @@ class SilentAudience:
         """Ignore it."""
 
 
-def show_announcement(console: Console, scenario: Scenario) -> None:
-    """Print what is going to happen and what must come of it."""
+def show_announcement(console: Console, scenario: Scenario, console_url: str | None = None) -> None:
+    """Print what is going to happen, what must come of it, and where it can be seen."""
     console.print(f"\n[bold]{scenario.name}[/bold]  {escape(scenario.happens)}", soft_wrap=True)
     for stated in scenario.must:
         console.print(f"  must   {escape(str(stated))}", soft_wrap=True)
     for stated in scenario.may:
         console.print(f"  may    {escape(str(stated))}", soft_wrap=True)
     console.print(f"  look   {escape(scenario.look)}", soft_wrap=True)
+    if console_url is not None:
+        console.print(f"         {console_url}", soft_wrap=True)
 
 
 def show_results(console: Console, results: Sequence[Result]) -> None:

@@ -59,24 +59,95 @@ class Scenario:
         return any(stated.matches(labels) for stated in (*self.must, *self.may))
 
 
+def _spends_budget(model: str, objective: str) -> tuple[Stated, Stated]:
+    """Return what must come, and what may where the stack is old enough to judge whole days by."""
+    return (
+        Stated("SLOBurnRateHigh", model_name=model, slo=objective),
+        Stated("SLOBurnRateSlow", model_name=model, slo=objective),
+    )
+
+
+_UNANSWERED, _UNANSWERED_SLOWLY = _spends_budget("wine", "availability")
+_WORDY, _WORDY_SLOWLY = _spends_budget("assistant", "latency")
+_LATE, _LATE_SLOWLY = _spends_budget("biopsy", "latency")
+_QUEUED, _QUEUED_SLOWLY = _spends_budget("digits", "latency")
+_IDLE = (
+    Stated("LowGPUUtilization", pod="digits-0"),
+    Stated("LowGPUUtilization", pod="digits-1"),
+)
+
 _ALL = (
     Scenario(
         "error-burst",
         "A store that the model wine needs is away: half of its requests fail.",
-        (Stated("HighPredictionErrorRate", model_name="wine"),),
+        (Stated("HighPredictionErrorRate", model_name="wine"), _UNANSWERED),
         "Which share of the requests fails? (overview); Which exceptions are behind the failures? (model)",
+        (_UNANSWERED_SLOWLY,),
     ),
     Scenario(
         "slow-model",
         "Every word of the model assistant takes twelve times as long, on all replicas.",
-        (Stated("HighInferenceLatency", model_name="assistant"),),
+        (Stated("HighInferenceLatency", model_name="assistant"), _WORDY),
         "How slow are the median, the slow and the slowest answers? (overview); How long until the first token?",
+        (_WORDY_SLOWLY,),
     ),
     Scenario(
         "slow-replica",
         "One of three replicas of the model biopsy answers eight times slower than the others.",
-        (Stated("HighInferenceLatency", model_name="biopsy"),),
+        (Stated("HighInferenceLatency", model_name="biopsy"), _LATE),
         "How are the latencies spread over time? (overview): two bands instead of one",
+        (_LATE_SLOWLY,),
+    ),
+    Scenario(
+        "starved-batching",
+        "The batch limit of version 1 of digits is set to 1: its GPUs idle while requests queue up.",
+        (
+            Stated("InferenceBatchingMisconfigured", model_name="digits", model_version="1", evidence="queue"),
+            Stated("HighInferenceLatency", model_name="digits", model_version="1"),
+            *_IDLE,
+            _QUEUED,
+        ),
+        "How full are the batches? How many requests wait? How busy are the GPUs of its pods? (model, digits)",
+        (_QUEUED_SLOWLY,),
+    ),
+    Scenario(
+        "host-bound",
+        "Preparing a request for digits takes a hundred times as long: GPUs idle, and no batch is waited for.",
+        (
+            Stated("InferenceHostBound", model_name="digits"),
+            Stated("HighInferenceLatency", model_name="digits"),
+            *_IDLE,
+            _QUEUED,
+        ),
+        "How full are the batches? How many requests wait? How busy are the GPUs of its pods? (model, digits)",
+        (_QUEUED_SLOWLY,),
+    ),
+    Scenario(
+        "bad-canary",
+        "Version 2 of wine, a fifth of the traffic, is slower than version 1 and fails more than half of its requests.",
+        (
+            Stated("CanaryErrorRateWorse", model_name="wine", model_version="2"),
+            Stated("CanaryLatencyWorse", model_name="wine", model_version="2"),
+            Stated("HighPredictionErrorRate", model_name="wine", model_version="2"),
+            _UNANSWERED,
+        ),
+        "Does one version fail more than the others? Is a difference more than chance? (model, wine)",
+        (_UNANSWERED_SLOWLY,),
+    ),
+    Scenario(
+        "gpu-lost",
+        "GPU 1 of node-a falls off the bus.",
+        (
+            Stated("GPULost", host="node-a", gpu="1"),
+            Stated("GPUXidCritical", host="node-a", gpu="1", xid="79"),
+        ),
+        "Which GPUs have reported an error? How many GPUs are there? (GPU fleet)",
+    ),
+    Scenario(
+        "hot-gpu",
+        "The fan of GPU 2 of node-a stands still.",
+        (Stated("GPUHot", host="node-a", gpu="2"),),
+        "How hot are they? (GPU fleet)",
     ),
     Scenario(
         "dead-service",
@@ -95,9 +166,9 @@ _ALL = (
 SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in _ALL}
 
 TOUR: tuple[tuple[str, ...], ...] = (
-    ("error-burst", "slow-replica", "slow-model"),
-    ("label-explosion",),
-    ("dead-service",),
+    ("error-burst", "slow-replica", "starved-batching", "slow-model", "gpu-lost"),
+    ("hot-gpu", "label-explosion", "host-bound"),
+    ("bad-canary", "dead-service"),
 )
 """What the tour breaks, act by act. What breaks at the same time concerns different parts of the fleet, so that each
 alert belongs to one scenario."""

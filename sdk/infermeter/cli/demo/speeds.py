@@ -13,7 +13,7 @@ from infermeter.assets import asset
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.stack.options import StackOptions
 from infermeter.cli.stack.readiness import NotReadyError, wait_for
-from infermeter.cli.stack.rendered_config import rule_files, rule_folders
+from infermeter.cli.stack.rendered_config import rule_files, rule_folders, write_collector_config
 
 if TYPE_CHECKING:
     from infermeter.cli.demo.alerts import Prometheus
@@ -43,9 +43,15 @@ def change_speed(prometheus: Prometheus, state: StackState, places: Places, spee
     Raises:
         StackError: Prometheus is not ours, or does not take them.
     """
-    process = next((part.process for part in state.parts if part.name == "prometheus" and part.alive), None)
-    if process is None:
-        raise StackError("Prometheus does not run; `infermeter up` starts it again.")
+    running = {part.name: part.process.pid for part in state.parts if part.alive}
+    if not {"prometheus", "collector"} <= running.keys():
+        raise StackError(
+            "The stack is not whole; `infermeter status` says what is missing, `infermeter up` starts afresh."
+        )
+    expiration = places.config / "collector.yaml"
+    if expiration.exists():  # not where the collector pushes
+        write_collector_config(expiration, speed=speed)
+        os.kill(running["collector"], signal.SIGHUP)
     file = places.config / "prometheus.yml"
     scaled = places.config / "scaled_rules"
     config: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -54,7 +60,7 @@ def change_speed(prometheus: Prometheus, state: StackState, places: Places, spee
     folders = rule_folders(StackOptions(data_dir=places.data_dir, speed=speed), scaled)
     config["rule_files"] = [*(str(one) for one in rule_files(folders)), *others]
     file.write_text(yaml.safe_dump(config, sort_keys=False, width=110), encoding="utf-8")
-    os.kill(process.pid, signal.SIGHUP)
+    os.kill(running["prometheus"], signal.SIGHUP)
 
     def probe() -> str | None:
         found = speed_of(prometheus)

@@ -50,6 +50,7 @@ class Stage:
 
     def __init__(self, places: Places, reporter: Reporter, bearer_token: str | None = None) -> None:
         self.places = places
+        self.console_url: str | None = None
         self._reporter, self._bearer_token = reporter, bearer_token
 
     def set(self, speed: float | None) -> tuple[Prometheus, float]:
@@ -69,6 +70,8 @@ class Stage:
         with locked(self.places.lock_file, holder="`infermeter demo`", wait_s=_LOCK_WAIT_S):
             state = self._running() or self._start(speed or USUAL_SPEED)
             prometheus = Prometheus(f"http://127.0.0.1:{state.ports['prometheus']}")
+            if "console" in state.ports:
+                self.console_url = f"http://127.0.0.1:{state.ports['console']}"
             found = speed_of(prometheus)
             wanted = speed or (found if found >= FAST_ENOUGH else USUAL_SPEED)
             if not any(part.name == FLEET and part.alive for part in state.parts):

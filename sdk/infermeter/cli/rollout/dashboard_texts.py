@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _RUNBOOK = "Runbook "
 _SHARE = "percentunit"
+_SIGNS = {"celsius": " °C", "s": " s", "reqps": "/s", "ops": "/s"}
 
 
 def dashboard_text(file: Path, values: Values) -> str:
@@ -51,7 +52,7 @@ def _show(panel: dict[str, Any], name: str, value: float) -> None:
 
 def _said(value: float, unit: str) -> str:
     """Write a limit as the descriptions do."""
-    return f"{number(100 * value)} %" if unit == _SHARE else number(value)
+    return f"{number(100 * value)} %" if unit == _SHARE else f"{number(value)}{_SIGNS.get(unit, '')}"
 
 
 def _plain(value: float) -> float:

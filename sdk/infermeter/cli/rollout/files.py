@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PARTS = ("prometheus", "kubernetes", "grafana", "runbooks")
 
+_OBJECTIVES = "objectives.rules.yml"
 _PROVISIONING = {
     "apiVersion": 1,
     "providers": [
@@ -47,15 +48,18 @@ _HOW = {
 }
 
 
-def exported_files(values: Values, parts: Collection[str] = PARTS) -> dict[str, str]:
+def exported_files(values: Values, parts: Collection[str] = PARTS, objectives: str | None = None) -> dict[str, str]:
     """Return the text of each file by its path below the target.
 
     Args:
         values: What the team wants different.
         parts: Some of PARTS.
+        objectives: The rules that record the team's objectives, in place of the shipped defaults.
     """
     files = {"README.md": _readme(parts)}
     rules = {f"{file.name.split('.')[0]}.rules.yml": rules_text(file, values) for file in rule_files()}
+    if objectives is not None:
+        rules[_OBJECTIVES] = objectives
     dashboards = {
         file.name: dashboard_text(file, values) for file in sorted(asset("deploy/grafana/dashboards").glob("*.json"))
     }

@@ -25,6 +25,7 @@ from infermeter.cli.stack.rendered_config import (
     rule_folders,
     rule_groups,
     write_alertmanager_config,
+    write_collector_config,
     write_prometheus_config,
 )
 
@@ -41,8 +42,6 @@ _OURS_ALONE = ("OTEL_", "INFERMETER_", "PROMETHEUS_MULTIPROC_DIR")
 # A rate needs two exports and two scrapes before the first chart shows.
 _EXAMPLE_EXPORT_INTERVAL_MS = 1000
 _OTLP_LAYERS = ["prometheus_otlp", "pipelines", "pipelines_otlp"]
-# How long a dead process shows: the collector's default, which shrinks with the windows of the rules.
-_EXPIRATION_S, _LEAST_EXPIRATION_S = 180.0, 10.0
 _EXAMPLE_NEEDS = ("fastapi", "uvicorn", "sklearn")
 _CONSOLE_NEEDS = ("starlette", "uvicorn", "httpx")
 
@@ -100,8 +99,6 @@ def _collector(
         "INFERMETER_PROMETHEUS_URL": urls["prometheus"],
         "GOMEMLIMIT": "400MiB",
     }
-    if options.speed != 1:
-        env["INFERMETER_COLLECTOR_METRIC_EXPIRATION"] = f"{max(_EXPIRATION_S / options.speed, _LEAST_EXPIRATION_S):g}s"
     addresses = {"OTLP over HTTP": urls["otlp-http"], "OTLP over gRPC": urls["otlp-grpc"]}
     probes = [readiness.answers(urls["health"]), readiness.answers(f"{urls['collector-self']}/metrics")]
     if options.profile == "scrape":
@@ -118,12 +115,16 @@ def _collector(
         token_file.write_text(options.bearer_token + "\n", encoding="utf-8")
         env["INFERMETER_OTLP_TOKEN_FILE"] = str(token_file)
     folder = asset("collector/config")
+    files = [folder / f"{layer}.yaml" for layer in layers]
+    if options.profile == "scrape":
+        files.append(places.config / "collector.yaml")
+        write_collector_config(files[-1], speed=options.speed)
     return Part(
         name="collector",
         title="Collector",
         argv=(
             str(binary),
-            *(word for layer in layers for word in ("--config", str(folder / f"{layer}.yaml"))),
+            *(word for file in files for word in ("--config", str(file))),
         ),
         env=env,
         cwd=places.data_dir,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from infermeter.cli.stack.options import StackOptions
 
+# How long the collector shows a process that has died: its default, and what covers several exports of the fleet.
+_EXPIRATION_S, _LEAST_EXPIRATION_S = 180.0, 10.0
 EXPORTER_JOBS = {"infermeter-collector": "exporter", "infermeter-collector-pipelines": "pipelines"}
 SELF_JOBS = {
     "infermeter-collector-self": "collector-self",
@@ -50,6 +52,17 @@ def write_prometheus_config(options: StackOptions, ports: Mapping[str, int], tar
     for job in config["scrape_configs"]:
         job["static_configs"][0]["targets"] = [_address(ports[port_names[job["job_name"]]])]
     _write(target, config)
+
+
+def write_collector_config(target: Path, *, speed: float) -> None:
+    """Write the collector's last layer: a process that has died is forgotten sooner, as the windows of rules shrink.
+
+    Args:
+        target: The file to write.
+        speed: How many times shorter the windows are.
+    """
+    expiration_s = max(_EXPIRATION_S / speed, _LEAST_EXPIRATION_S)
+    _write(target, {"exporters": {"prometheus": {"metric_expiration": f"{expiration_s:g}s"}}})
 
 
 def write_alertmanager_config(options: StackOptions, target: Path) -> None:
