@@ -1,4 +1,4 @@
-"""The README's first five minutes, run as they stand there: clone, up, open, break, see the alert and its runbook, down.
+"""The README's first five minutes, as they stand there: clone, up, open, break, see the alert and its runbook, down.
 
 One shortcut: packages that this environment has are not installed into the clone's once more.
 """
