@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help up down status logs console test test-unit test-pipeline test-oldest check format bench rule-costs metrics matrix clean
+.PHONY: help up down status logs console test test-unit test-pipeline test-browser chromium test-oldest check format bench rule-costs metrics matrix simulate clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,14 +37,20 @@ logs: .venv/stack ## Show what the parts wrote.
 console: .venv/stack ## Build the console's page, if its sources have changed.
 	@$(BIN)/infermeter console --build
 
-test: check test-oldest ## Run all checks and all tests, with the real stack.
+test: check chromium test-oldest ## Run all checks and all tests, with the real stack.
 	$(PYTEST) --ignore=tests/contract # which check has run
 
 test-unit: .venv/dev ## Run the tests that start no stack.
-	$(PYTEST) -m "not pipeline"
+	$(PYTEST) -m "not pipeline and not browser"
 
 test-pipeline: .venv/dev ## Run the tests on the real collector, Prometheus and Alertmanager.
 	$(PYTEST) -m pipeline
+
+test-browser: chromium ## Run the tests of the console's page in Chromium.
+	$(PYTEST) tests/browser
+
+chromium: .venv/dev ## Install the browser for those tests, where it is missing and that is allowed.
+	@$(BIN)/python -m tests.browser.chromium
 
 test-oldest: .venv/dev ## Run what touches OpenTelemetry with the oldest supported version.
 	$(BIN)/python tests/oldest.py
@@ -74,5 +80,8 @@ metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their so
 matrix: .venv/dev ## Write deploy/prometheus/MATRIX.md: which alert fires in which scenario.
 	$(BIN)/python -m tests.contract.alert_matrix
 
+simulate: .venv/dev ## Write deploy/prometheus/SIMULATION.md: false alarms in thirty ordinary days (a quarter of an hour).
+	$(BIN)/python -m tests.simulation
+
 clean: ## Remove the environment and caches of this checkout; binaries in the user's cache stay.
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	rm -rf .venv .simulation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -38,6 +38,7 @@ class Family(NamedTuple):
 
     metric: Metric
     points: list[Point]
+    declared: bool = False  # every label set was named by the service's own code, so that no cap applies
 
 
 def merged(families: Iterable[Family]) -> list[Family]:

@@ -13,6 +13,7 @@ RUN_PROMTOOL = {
     "test_alert_matrix.py",
     "test_check_command.py",
     "test_deployments.py",
+    "test_numbers.py",
     "test_planted_faults.py",
     "test_rules.py",
     "test_rules_export.py",

@@ -65,7 +65,7 @@ def evaluate(
         "promql_expr_test": [{"expr": expr, "eval_time": at, "exp_samples": _IMPOSSIBLE} for expr, at in queries],
     }
     content = {
-        "rule_files": [str(file) for file in rule_files],
+        "rule_files": [str(file.resolve()) for file in rule_files],
         "evaluation_interval": every,
         "group_eval_order": [group for file in rule_files for group in groups_of(file)],
         "tests": [test],

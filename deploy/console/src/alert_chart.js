@@ -1,0 +1,75 @@
+// The small chart of an alert: the value that its rule compares, and what it is compared with, around the time it began.
+import { stepSeconds } from './time.js';
+import { comparisonsOf, constantOf, isAbout } from './promql.js';
+
+const BEFORE_MS = 30 * 6e4;
+const POINTS = 120;
+
+// Where the left side of a rule compares nothing, the limit stands deeper inside: here is which series it is.
+const LIMITS = {
+  HighInferenceLatency: 'model:model_inference_sla_seconds:max',
+  InferenceBatchingMisconfigured: '0.3',
+  InferenceHostBound: '0.3',
+};
+// How the values of an alert are written; the rest are plain numbers.
+const UNITS = [
+  [/ratio/, 'percentunit'],
+  [/:p\d+_rate|_seconds(:(max|min|avg|last))?$/, 's'],
+  [/_bytes/, 'bytes'],
+  [/celsius|_TEMP/i, 'celsius'],
+];
+
+/** Return the unit in which the value of an expression is written: that of the first series it names. */
+export function unitOf(expression) {
+  const names = expression.replace(/"[^"]*"|\{[^}]*\}|\b(by|without|on|ignoring)\s*\([^)]*\)/g, ' ').match(/[a-zA-Z_:][\w:]*/g) ?? [];
+  const name = names.find((one) => /[_:]/.test(one) && !/^(histogram_quantile|\w+_over_time|clamp_\w+|label_replace)$/.test(one)) ?? '';
+  return UNITS.find(([pattern]) => pattern.test(name))?.[1] ?? 'short';
+}
+
+/**
+ * Return a panel and its series for one alert; null when nothing of the rule's value is left.
+ *
+ * @param {{ name: string, query: string }} rule
+ * @param {{ labels: Record<string, string>, activeAt: string }} alert
+ */
+export async function alertChart(rule, alert, { prometheus, scrapeS, now, signal }) {
+  const since = Date.parse(alert.activeAt);
+  const endMs = now;
+  const startMs = Math.min(since - BEFORE_MS, now - BEFORE_MS);
+  const step = stepSeconds(endMs - startMs, POINTS, scrapeS);
+  const range = { start: Math.floor(startMs / 1000 / step) * step, end: Math.floor(endMs / 1000 / step) * step, step };
+  for (const { value, threshold } of comparisonsOf(rule.query)) {
+    const series = about(await prometheus.range(value, range, signal), alert.labels);
+    if (!series.length) continue;
+    const limit = threshold ?? LIMITS[rule.name] ?? null;
+    return { panel: panelOf(rule, value, limit), range, series: [...named(series, 'value'), ...(await limits(limit, alert, { prometheus, range, signal }))] };
+  }
+  return null;
+}
+
+const about = (series, labels) => series.filter((one) => isAbout(one.labels, labels) && one.values.length);
+const named = (series, name) => series.map((one) => ({ ...one, refId: name, name }));
+
+async function limits(expression, alert, { prometheus, range, signal }) {
+  if (expression == null || constantOf(expression) != null) return [];
+  const found = about(await prometheus.range(expression, range, signal), alert.labels);
+  return named(found, 'limit').slice(0, 1);
+}
+
+function panelOf(rule, value, limit) {
+  const constant = limit == null ? null : constantOf(limit);
+  const steps = [{ color: 'green', value: null }, ...(constant == null ? [] : [{ color: 'red', value: constant }])];
+  return {
+    type: 'timeseries',
+    title: `Value of ${rule.name} against its limit`,
+    options: { legend: { showLegend: true, displayMode: 'list', calcs: ['lastNotNull'] } },
+    fieldConfig: {
+      defaults: { unit: unitOf(value), custom: { fillOpacity: 8, thresholdsStyle: { mode: 'dashed' } }, thresholds: { mode: 'absolute', steps } },
+      overrides: [
+        { matcher: { id: 'byName', options: 'limit' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'red' } }, { id: 'custom.fillOpacity', value: 0 }, { id: 'custom.lineStyle', value: { fill: 'dash' } }] },
+        { matcher: { id: 'byName', options: 'value' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'blue' } }] },
+      ],
+    },
+    targets: [{ expr: value, refId: 'A' }],
+  };
+}

@@ -1,0 +1,34 @@
+"""What tests look for on the page: the state of its panels, ink on its canvases, texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+PANELS = """() => [...document.querySelectorAll('.panel')].map((box) => ({
+  id: Number(box.dataset.panel),
+  title: box.querySelector('h3').textContent,
+  state: box.dataset.state,
+  series: Number(box.dataset.series ?? 0),
+  note: box.querySelector('.note').textContent,
+  told: box.querySelector('.told').textContent,
+  text: box.querySelector('.body').innerText,
+  colours: Math.min(...[...box.querySelectorAll('.body canvas')].map((canvas) => {
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    const seen = new Set();
+    for (let i = 0; i < pixels.length; i += 4) seen.add((pixels[i] << 16) | (pixels[i + 1] << 8) | pixels[i + 2]);
+    return seen.size;
+  }), 9999),
+}))"""
+
+
+def panels(page: Page) -> dict[int, dict[str, Any]]:
+    """Return what each panel shows, by its id; `colours` is of its poorest canvas."""
+    page.wait_for_function("![...document.querySelectorAll('.panel')].some((box) => box.dataset.state === 'loading')")
+    return {panel["id"]: panel for panel in page.evaluate(PANELS)}
+
+
+def stat_texts(page: Page, panel: int) -> list[str]:
+    """Return the big numbers of a panel."""
+    return page.locator(f"[data-panel='{panel}'] .big").all_inner_texts()
