@@ -78,7 +78,7 @@ function fail(error) {
 function drawNav() {
   const { view, dashboard } = page.address;
   const link = (href, text, current, ...more) => el('a', { href, 'aria-current': current ? 'page' : null }, text, ...more);
-  const count = firing ? el('span', { class: 'count', 'aria-label': `${firing} firing` }, String(firing)) : null;
+  const count = firing ? el('span', { class: 'count' }, String(firing), el('span', { class: 'told' }, ' firing')) : null;
   nav.replaceChildren(
     el('span', { class: 'brand' }, 'infermeter'),
     el(

@@ -71,8 +71,17 @@ export class PanelFrame {
     this.note.hidden = true;
     this.body.hidden = false;
     this.told.textContent = PANELS[this.panel.type](this.body, { panel: this.panel, series, range, context });
+    this.#letScroll();
     this.#be('drawn');
     return true;
+  }
+
+  /** What is longer than its box can be scrolled by keyboard as well. */
+  #letScroll() {
+    const { body } = this;
+    const stuck = body.scrollHeight > body.clientHeight + 1 && !body.querySelector('a, button');
+    if (stuck) body.tabIndex = 0;
+    else body.removeAttribute('tabindex');
   }
 
   #say(state, message) {

@@ -12,6 +12,7 @@ import { clockText, durationMs, parseTime } from '../time.js';
 
 const AT_ONCE = 6; // as many as a browser sends to one server
 const RETRY_MS = 5000;
+const CHOICES_LAST_MS = 60000; // after that a new model may have appeared
 const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m', '30m', '1h', '2h', '1d'];
 
 /**
@@ -38,6 +39,7 @@ class DashboardView {
   #waiting = el('div');
   #watcher;
   #stale = false;
+  #chosenAt = 0;
 
   constructor(root, page, dashboard, before) {
     this.#root = root;
@@ -114,7 +116,7 @@ class DashboardView {
     const started = performance.now();
     const window = this.#window();
     try {
-      if (!this.#choices.size || this.#stale) await this.#loadChoices(window, signal);
+      if (this.#stale || Date.now() - this.#chosenAt > CHOICES_LAST_MS) await this.#loadChoices(window, signal);
       const due = this.#frames.filter((frame) => frame.visible || !frame.drawnAt);
       await this.#updateAll(due, window, signal);
       await this.#sayWaiting(window, signal);
@@ -156,6 +158,7 @@ class DashboardView {
     const before = JSON.stringify([...this.#choices]);
     this.#choices = await loadChoices(this.#dashboard, { prometheus, window, asked: address.variables, signal });
     this.#stale = false;
+    this.#chosenAt = Date.now();
     if (JSON.stringify([...this.#choices]) !== before) this.#drawToolbar();
   }
 
