@@ -21,8 +21,13 @@ const UNITS = [
 
 /** Return the unit in which the value of an expression is written: that of the first series it names. */
 export function unitOf(expression) {
-  const names = expression.replace(/"[^"]*"|\{[^}]*\}|\b(by|without|on|ignoring)\s*\([^)]*\)/g, ' ').match(/[a-zA-Z_:][\w:]*/g) ?? [];
-  const name = names.find((one) => /[_:]/.test(one) && !/^(histogram_quantile|\w+_over_time|clamp_\w+|label_replace)$/.test(one)) ?? '';
+  const names =
+    expression.replace(/"[^"]*"|\{[^}]*\}|\b(by|without|on|ignoring)\s*\([^)]*\)/g, ' ').match(/[a-zA-Z_:][\w:]*/g) ??
+    [];
+  const name =
+    names.find(
+      (one) => /[_:]/.test(one) && !/^(histogram_quantile|\w+_over_time|clamp_\w+|label_replace)$/.test(one),
+    ) ?? '';
   return UNITS.find(([pattern]) => pattern.test(name))?.[1] ?? 'short';
 }
 
@@ -42,7 +47,11 @@ export async function alertChart(rule, alert, { prometheus, scrapeS, now, signal
     const series = about(await prometheus.range(value, range, signal), alert.labels);
     if (!series.length) continue;
     const limit = threshold ?? LIMITS[rule.name] ?? null;
-    return { panel: panelOf(rule, value, limit), range, series: [...named(series, 'value'), ...(await limits(limit, alert, { prometheus, range, signal }))] };
+    return {
+      panel: panelOf(rule, value, limit),
+      range,
+      series: [...named(series, 'value'), ...(await limits(limit, alert, { prometheus, range, signal }))],
+    };
   }
   return null;
 }
@@ -64,10 +73,24 @@ function panelOf(rule, value, limit) {
     title: `Value of ${rule.name} against its limit`,
     options: { legend: { showLegend: true, displayMode: 'list', calcs: ['lastNotNull'] } },
     fieldConfig: {
-      defaults: { unit: unitOf(value), custom: { fillOpacity: 8, thresholdsStyle: { mode: 'dashed' } }, thresholds: { mode: 'absolute', steps } },
+      defaults: {
+        unit: unitOf(value),
+        custom: { fillOpacity: 8, thresholdsStyle: { mode: 'dashed' } },
+        thresholds: { mode: 'absolute', steps },
+      },
       overrides: [
-        { matcher: { id: 'byName', options: 'limit' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'red' } }, { id: 'custom.fillOpacity', value: 0 }, { id: 'custom.lineStyle', value: { fill: 'dash' } }] },
-        { matcher: { id: 'byName', options: 'value' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'blue' } }] },
+        {
+          matcher: { id: 'byName', options: 'limit' },
+          properties: [
+            { id: 'color', value: { mode: 'fixed', fixedColor: 'red' } },
+            { id: 'custom.fillOpacity', value: 0 },
+            { id: 'custom.lineStyle', value: { fill: 'dash' } },
+          ],
+        },
+        {
+          matcher: { id: 'byName', options: 'value' },
+          properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'blue' } }],
+        },
       ],
     },
     targets: [{ expr: value, refId: 'A' }],

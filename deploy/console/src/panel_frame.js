@@ -62,7 +62,8 @@ export class PanelFrame {
   draw() {
     if (!this.last) return false;
     const { series, range, context } = this.last;
-    const empty = this.panel.type !== 'text' && series.every(({ values, histograms }) => !values.length && !histograms?.length);
+    const empty =
+      this.panel.type !== 'text' && series.every(({ values, histograms }) => !values.length && !histograms?.length);
     this.box.dataset.series = String(series.length);
     if (empty) {
       this.#say('empty', this.panel.fieldConfig?.defaults?.noValue || 'No data');
@@ -107,16 +108,28 @@ function about(panel, id, grafanaUrl) {
     { class: 'card', id: `about-${id}`, popover: 'auto', role: 'dialog', 'aria-label': `About: ${panel.title}` },
     el('p', {}, panel.description || 'No description.'),
     links.length
-      ? el('ul', {}, links.map(({ title, href, outside }) => el('li', {}, el('a', outside ? { href, target: '_blank', rel: 'noreferrer' } : { href }, title))))
+      ? el(
+          'ul',
+          {},
+          links.map(({ title, href, outside }) =>
+            el('li', {}, el('a', outside ? { href, target: '_blank', rel: 'noreferrer' } : { href }, title)),
+          ),
+        )
       : null,
     el(
       'details',
       {},
       el('summary', {}, 'Queries'),
-      (panel.targets ?? []).filter(({ expr }) => expr).map(({ expr }) => el('pre', { tabindex: '0' }, el('code', {}, expr))),
+      (panel.targets ?? [])
+        .filter(({ expr }) => expr)
+        .map(({ expr }) => el('pre', { tabindex: '0' }, el('code', {}, expr))),
     ),
   );
-  const button = el('button', { type: 'button', class: 'about', 'aria-label': `About: ${panel.title}`, title: panel.description }, 'i');
+  const button = el(
+    'button',
+    { type: 'button', class: 'about', 'aria-label': `About: ${panel.title}`, title: panel.description },
+    'i',
+  );
   button.setAttribute('popovertarget', card.id);
   card.addEventListener('toggle', ({ newState }) => newState === 'open' && place(card, button));
   return [button, card];

@@ -48,7 +48,12 @@ class DashboardView {
     const { node, frames } = buildGrid(dashboard, { grafanaUrl: page.config.grafana });
     this.#frames = frames;
     const title = el('h1', {}, dashboard.title);
-    root.replaceChildren(el('div', { class: 'head' }, title, this.#toolbar), this.#waiting, ...(before ? [before] : []), node);
+    root.replaceChildren(
+      el('div', { class: 'head' }, title, this.#toolbar),
+      this.#waiting,
+      ...(before ? [before] : []),
+      node,
+    );
     closeOthers(this.#toolbar);
     this.#watch();
     this.#drawToolbar();
@@ -122,7 +127,10 @@ class DashboardView {
       await this.#sayWaiting(window, signal);
       sayAway(this.#page.banner, null);
       const failing = this.#frames.filter(({ state }) => state === 'error').length;
-      this.#say(failing ? `${failing} panel${failing > 1 ? 's' : ''} failing` : `updated ${clockText(Date.now())}`, failing ? 'bad' : 'ok');
+      this.#say(
+        failing ? `${failing} panel${failing > 1 ? 's' : ''} failing` : `updated ${clockText(Date.now())}`,
+        failing ? 'bad' : 'ok',
+      );
       this.#loop.every(this.#periodMs);
       document.body.dataset.ready = String(Math.round(performance.now() - started));
     } catch (error) {
@@ -163,8 +171,11 @@ class DashboardView {
   }
 
   async #sayWaiting(window, signal) {
-    const anything = this.#frames.some(({ state }) => state === 'drawn') && [...this.#choices.values()].some(({ options }) => options.length);
-    const found = anything || (await this.#page.prometheus.instant(ANYTHING_MEASURED, window.endMs / 1000, signal)).length > 0;
+    const anything =
+      this.#frames.some(({ state }) => state === 'drawn') &&
+      [...this.#choices.values()].some(({ options }) => options.length);
+    const found =
+      anything || (await this.#page.prometheus.instant(ANYTHING_MEASURED, window.endMs / 1000, signal)).length > 0;
     if (!found) this.#stale = true; // the choices come with the first samples
     if (found === !this.#waiting.hasChildNodes()) return;
     this.#waiting.replaceChildren(...(found ? [] : [waitingCard()]));
@@ -189,16 +200,42 @@ class DashboardView {
 
   #drawToolbar() {
     const open = this.#toolbar.querySelector('details.picker[open]')?.dataset.picker;
-    const focused = this.#toolbar.contains(document.activeElement) ? document.activeElement.closest('[data-picker]')?.dataset.picker : null;
+    const focused = this.#toolbar.contains(document.activeElement)
+      ? document.activeElement.closest('[data-picker]')?.dataset.picker
+      : null;
     const pickers = [...this.#choices.values()]
       .filter(({ hidden }) => !hidden)
       .map((choice) => variablePicker(choice, (chosen) => this.#choose(choice, chosen)));
     const { timepicker } = this.#dashboard;
     const range = rangePicker(this.#range, timepicker?.time_options, (chosen) => this.#go(chosen));
-    const wider = el('button', { type: 'button', class: 'icon', title: 'Zoom out', 'aria-label': 'Zoom out', onclick: () => this.#zoomOut() }, '−');
-    const again = el('button', { type: 'button', class: 'icon', title: 'Refresh now', 'aria-label': 'Refresh now', onclick: () => this.#again() }, '↻');
-    const refresh = refreshPicker(this.#refreshText, timepicker?.refresh_intervals ?? REFRESHES, (chosen) => this.#go({ refresh: chosen }));
-    this.#toolbar.replaceChildren(...pickers, el('span', { class: 'grow' }), this.#status, range, wider, again, refresh);
+    const wider = el(
+      'button',
+      { type: 'button', class: 'icon', title: 'Zoom out', 'aria-label': 'Zoom out', onclick: () => this.#zoomOut() },
+      '−',
+    );
+    const again = el(
+      'button',
+      {
+        type: 'button',
+        class: 'icon',
+        title: 'Refresh now',
+        'aria-label': 'Refresh now',
+        onclick: () => this.#again(),
+      },
+      '↻',
+    );
+    const refresh = refreshPicker(this.#refreshText, timepicker?.refresh_intervals ?? REFRESHES, (chosen) =>
+      this.#go({ refresh: chosen }),
+    );
+    this.#toolbar.replaceChildren(
+      ...pickers,
+      el('span', { class: 'grow' }),
+      this.#status,
+      range,
+      wider,
+      again,
+      refresh,
+    );
     const reopened = this.#toolbar.querySelector(`[data-picker="${open}"]`);
     if (reopened && open !== 'range') reopened.open = true;
     if (focused) this.#toolbar.querySelector(`[data-picker="${focused}"] summary`)?.focus();
@@ -214,7 +251,10 @@ class DashboardView {
     const { startMs, endMs } = this.#window();
     const half = (endMs - startMs) / 2;
     const to = this.#range.to === 'now' ? 'now' : String(Math.min(Date.now(), Math.round(endMs + half)));
-    this.#go({ from: to === 'now' ? `now-${Math.round((endMs - startMs) / 3e4)}m` : String(Math.round(startMs - half)), to });
+    this.#go({
+      from: to === 'now' ? `now-${Math.round((endMs - startMs) / 3e4)}m` : String(Math.round(startMs - half)),
+      to,
+    });
   }
 }
 
