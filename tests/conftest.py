@@ -11,6 +11,7 @@ import pytest
 from tests.otlp_sink import OtlpSink
 
 from infermeter import Telemetry, clock, configure, guard, models, runtime, shutdown
+from infermeter.drift import room as drift_room
 from infermeter.gpu import room as gpu_room
 from infermeter.inference import load
 
@@ -40,6 +41,7 @@ def forget_declarations() -> None:
     models.forget()
     load.forget()
     gpu_room.forget()
+    drift_room.forget()
     runtime.forget_rooms()
 
 

@@ -6,6 +6,8 @@ each name is loaded when it is first used, OpenTelemetry only by ``configure()``
 
 TYPE_CHECKING = False  # as typing spells it; importing typing would be most of this package's import time
 if TYPE_CHECKING:
+    from infermeter.drift.monitor import DriftMonitor, monitor_drift
+    from infermeter.drift.reference import DriftReference
     from infermeter.errors import ConfigError, InfermeterError, MissingExtraError
     from infermeter.gpu.room import observe_gpus
     from infermeter.inference.batches import Batcher, batcher
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Batcher": "inference.batches",
     "ConfigError": "errors",
+    "DriftMonitor": "drift.monitor",
+    "DriftReference": "drift.reference",
     "Generation": "inference.generation",
     "InferenceCall": "inference.calls",
     "InferenceInstrument": "inference.instrument",
@@ -37,6 +41,7 @@ _HOMES = {
     "generation": "inference.generation",
     "instrument_inference": "inference.instrument",
     "is_configured": "runtime",
+    "monitor_drift": "drift.monitor",
     "observe_gpus": "gpu.room",
     "observe_queue_depth": "inference.load",
     "pipeline_run": "pipelines",
@@ -51,6 +56,8 @@ _HOMES = {
 __all__ = [
     "Batcher",
     "ConfigError",
+    "DriftMonitor",
+    "DriftReference",
     "Generation",
     "InferenceCall",
     "InferenceInstrument",
@@ -66,6 +73,7 @@ __all__ = [
     "generation",
     "instrument_inference",
     "is_configured",
+    "monitor_drift",
     "observe_gpus",
     "observe_queue_depth",
     "pipeline_run",

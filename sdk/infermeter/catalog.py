@@ -44,6 +44,9 @@ PREDICTION = "prediction"
 CONFIDENCE_FEATURE = "confidence"
 """The reserved feature whose bins are those of the confidence histogram, numbered upwards from ``00``."""
 
+BIN_NAMES = tuple(f"{i:02d}" for i in range(12))
+"""Names of ordered bins; as many as the recording rules look at."""
+
 MISSING = "missing"
 """The bin of values that are not there: None, NaN, NA, a key that a row does not have."""
 

@@ -109,6 +109,10 @@ def _add_slots(into: Shard, shard: Shard) -> None:
     into[:] = map(add, into, shard)
 
 
+def _add_ints(into: list[int], shard: list[int]) -> None:
+    into[:] = map(add, into, shard)
+
+
 def _add_counts(into: dict[str, int], shard: dict[str, int]) -> None:
     for key, value in list(shard.items()):
         into[key] = into.get(key, 0) + value
@@ -323,6 +327,26 @@ class SumCell:
         """Start from zero in a forked child."""
         self.start_ns = clock.unix_ns()
         self._shards.reset_in_child()
+
+
+class CountsCell:
+    """Many counts that are recorded together: the thread's shard is a list with a slot for each.
+
+    Args:
+        width: How many counts.
+        on_new: Called when a thread records here for the first time.
+    """
+
+    __slots__ = ("shards", "start_ns")
+
+    def __init__(self, width: int, on_new: Callable[[], None] = lambda: None) -> None:
+        self.start_ns = clock.unix_ns()
+        self.shards: ThreadShards[list[int]] = ThreadShards(lambda: [0] * width, list[int].copy, _add_ints, on_new)
+
+    def reset_in_child(self) -> None:
+        """Start from zero in a forked child."""
+        self.start_ns = clock.unix_ns()
+        self.shards.reset_in_child()
 
 
 class HistogramCell:

@@ -25,12 +25,13 @@ on_swallowed: Callable[[str, Exception], None] | None = None
 """Seam for tests: sees every error that was kept from the host."""
 
 
-def drop(where: str, reason: str) -> str:
-    """Count a measurement that could not be recorded as given.
+def drop(where: str, reason: str, amount: int = 1) -> str:
+    """Count measurements that could not be recorded as given.
 
     Args:
         where: A place in our code.
         reason: A word of our code, or the class of an exception: past ``MAX_KINDS`` that is ``other``.
+        amount: How many.
 
     Returns:
         The reason it was counted under.
@@ -40,7 +41,7 @@ def drop(where: str, reason: str) -> str:
         if len(_drops) >= MAX_KINDS:
             reason = OVERFLOW
         cell = _drops.setdefault((where, reason), SumCell())
-    cell.add()
+    cell.add(amount)
     return reason
 
 

@@ -179,7 +179,10 @@ def _divert(cell: ModelCell, instruments: Instruments, model: str, version: str)
         latency.record(latency_s, labels)
         requests.add(1, by_status[status])
 
+    count_confidence = cell.confidence  # stays in the cell: what its bins as a feature are read from
+
     def observe(value: float) -> None:
+        count_confidence(value)
         confidences.record(value, of_model)
 
     def succeed(shard: Shard, latency_s: float, confidence: float) -> None:

@@ -49,11 +49,11 @@ class Budget:
     def __init__(self, size: int) -> None:
         self._left = size
 
-    def take(self) -> bool:
-        """Use one place up; False if none is left."""
-        if self._left <= 0:
+    def take(self, places: int = 1) -> bool:
+        """Use places up; False if not as many are left."""
+        if self._left < places:
             return False
-        self._left -= 1
+        self._left -= places
         return True
 
 
@@ -77,6 +77,10 @@ class LabelSets(Generic[C]):
         """Return the accumulator of a label set that the service declared; no overflow takes its place."""
         self._declared.setdefault(key)
         return self._cells.setdefault(key, self._make(key))
+
+    def is_declared(self, key: tuple[str, ...]) -> bool:
+        """Say whether the service declared a label set."""
+        return key in self._declared
 
     def get(self, key: tuple[str, ...]) -> C:
         """Return the accumulator of a label set, or the one of the overflow, which is counted."""

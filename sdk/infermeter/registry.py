@@ -32,7 +32,7 @@ class Slot:
 
     __slots__ = (
         *("_known", "cell", "declared", "key", "labels", "labels_of_info", "labels_of_model", "labels_of_status"),
-        "past",
+        *("labels_of_bins", "past"),
     )
 
     def __init__(self, cell: ModelCell, model: str, version: str) -> None:
@@ -45,6 +45,7 @@ class Slot:
             (index, status in ZERO_FROM_START, Labels(self.labels, status=status))
             for status, index in STATUS_SLOTS.items()
         ]
+        self.labels_of_bins: list[Labels] = []
         self._known: dict[tuple[str, str], Labels] = {}
         self.declare(None)
 
@@ -86,7 +87,8 @@ class Registry:
         # A model version may take one label set per status under one name.
         versions = max(1, series_limit // len(catalog.STATUSES))
         self._models: LabelSets[Slot] = LabelSets(versions, self._new_slot, "model")
-        self._admits_class = _admission(class_limit, Budget(series_limit))
+        self._feature_values = Budget(series_limit)
+        self._admits_class = _admission(class_limit, self._feature_values)
         self._admits_error = _admission(error_type_limit, Budget(series_limit))
 
     def slot(self, model: str, version: str) -> Slot:
@@ -170,7 +172,17 @@ class Registry:
         return max((len(family.points) for family in self._readings().recorded()), default=0)
 
     def _readings(self) -> _Readings:
-        return _Readings(self._models.values())
+        return _Readings(self._models.values(), self._labels_of_bins)
+
+    def _labels_of_bins(self, slot: Slot) -> list[Labels]:
+        """Return the label sets of a version's confidence as a feature; none where the name has no places left."""
+        if not slot.labels_of_bins and (
+            self._models.is_declared(slot.key) or self._feature_values.take(len(catalog.BIN_NAMES))
+        ):
+            slot.labels_of_bins = [
+                Labels(slot.labels, feature=catalog.CONFIDENCE_FEATURE, bin=name) for name in catalog.BIN_NAMES
+            ]
+        return slot.labels_of_bins
 
 
 def _admission(limit: int, budget: Budget) -> Callable[[int], bool]:
@@ -181,12 +193,14 @@ def _admission(limit: int, budget: Budget) -> Callable[[int], bool]:
 class _Readings:
     """All model versions as they stand now, summed over their threads and past cells."""
 
-    def __init__(self, slots: list[Slot]) -> None:
+    def __init__(self, slots: list[Slot], labels_of_bins: Callable[[Slot], list[Labels]]) -> None:
+        self._labels_of_bins = labels_of_bins
         self.latency: list[Point] = []
         self.requests: list[Point] = []
         self.confidence: dict[str, Point] = {}
         self.exceptions: list[Point] = []
         self.classes: list[Point] = []
+        self.bins: list[Point] = []
         self.in_flight: list[Point] = []
         self.info: list[Point] = []
         self.slas: dict[str, Point] = {}
@@ -214,6 +228,9 @@ class _Readings:
                 self.requests.append(_point(Point, (labels, start_ns, sums[index], (), ())))
         if any(confidences):  # a model without any has no series
             self._merge_confidence(slot.labels_of_model, start_ns, sums[CONFIDENCE_SUM], confidences)
+            # Once more as a feature, which knows the version and is compared with references.
+            for labels, count in zip(self._labels_of_bins(slot), confidences):  # noqa: B905  there may be none
+                self.bins.append(_point(Point, (labels, start_ns, count, (), ())))
         for error_type, count in errors.items():
             self.exceptions.append(Point(slot.labels_with("error_type", error_type), start_ns, count))
         for label, count in predicted.items():
@@ -251,10 +268,11 @@ class _Readings:
         )
 
     def states(self) -> list[Family]:
-        """Return what is a state rather than a sum."""
-        return _filled(
+        """Return what is a state rather than a sum, and what instruments do not hold."""
+        states = _filled(
             (catalog.IN_FLIGHT, self.in_flight), (catalog.INFO, self.info), (catalog.SLA, list(self.slas.values()))
         )
+        return [*states, Family(catalog.FEATURE_VALUES, self.bins, declared=True)] if self.bins else states
 
 
 def _filled(*families: tuple[catalog.Metric, list[Point]]) -> list[Family]:

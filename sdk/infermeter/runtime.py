@@ -145,9 +145,9 @@ class Telemetry:
         """Sum everything as it stands now, for readers that are handed it; instruments hold nearly all themselves."""
         if self.settings.recorder == "otel":
             return [family for family in merged(self._of_rooms()) if family.metric.delta or family.metric.of_host]
-        recorded = merged([*self.registry.collect(), *self._of_rooms()])
-        fullest = max((len(family.points) for family in recorded), default=0)
-        return [*recorded, *self._about_itself(fullest)]
+        recorded = [*self.registry.collect(), *self._of_rooms()]
+        fullest = max((len(family.points) for family in recorded if not family.declared), default=0)
+        return [*merged(recorded), *self._about_itself(fullest)]
 
     def state(self) -> list[Family]:
         """Return what plain instruments do not hold: states, what rooms count, what the SDK says about itself."""

@@ -69,7 +69,9 @@ def test_a_control_file_loses_a_device_of_the_demo(agent_process, tmp_path: Path
     assert "(simulated)" in get(url)[1]
 
 
-@pytest.mark.parametrize("options", [["--profile", "dcgm-3"], ["--interval", "1"], ["--demo-control", "x"]])
+@pytest.mark.parametrize(
+    "options", [["--profile", "dcgm-3"], ["--interval", "1"], ["--demo-control", "x"], ["--demo-devices", "melted"]]
+)
 def test_a_wrong_option_is_refused(agent_process, options: list[str]) -> None:
     process, _ = agent_process("--port", "0", *options)
     _, said = process.communicate(timeout=20)

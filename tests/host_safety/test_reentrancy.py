@@ -64,7 +64,7 @@ def test_eight_threads_and_a_reader_lose_nothing(restless_threads: None, capture
     assert captured_metrics.count("model_inference_latency_seconds", model_name="fraud") == 2 * calls
     assert captured_metrics.count("model_prediction_confidence", model_name="fraud") == 2 * calls
     assert captured_metrics.value("model_prediction_confidence", model_name="fraud") == calls * 0.75
-    assert captured_metrics.value("model_feature_values_total") == calls
+    assert captured_metrics.value("model_feature_values_total", feature="prediction") == calls
     assert captured_metrics.value("model_inference_exceptions_total") == calls / 4
     assert captured_metrics.value("model_inference_in_flight") == 0
     assert captured_metrics.count("model_prediction_confidence", model_name="other-model") == calls
@@ -187,7 +187,7 @@ def test_recording_from_garbage_collection_and_finalizers_loses_nothing(sink: Ot
         assert calls > 100
         assert sink.total(REQUESTS, model_name=model) == calls
         assert sink.total("model_prediction_confidence", model_name=model) == calls
-        assert sink.total("model_feature_values_total", model_name=model) == calls
+        assert sink.total("model_feature_values_total", model_name=model, feature="prediction") == calls
 
 
 def test_recording_in_a_signal_handler_loses_nothing(sink: OtlpSink) -> None:
@@ -222,7 +222,7 @@ def test_recording_in_a_signal_handler_loses_nothing(sink: OtlpSink) -> None:
     expected = int(ended.stdout.split()[1])
     assert sink.total(REQUESTS, model_name="fraud", status="success") == 2 * expected
     assert sink.total("model_prediction_confidence", model_name="fraud") == 2 * expected
-    assert sink.total("model_feature_values_total", model_name="fraud") == expected
+    assert sink.total("model_feature_values_total", model_name="fraud", feature="prediction") == expected
     assert sink.total("infermeter_dropped_total", where="confidence", reason="not_finite") == expected
     assert sink.total("model_inference_in_flight", model_name="fraud") == 0
 

@@ -153,3 +153,23 @@ infermeter.no_such_name  # type: ignore[attr-defined]
 error: Exception = infermeter.MissingExtraError("feature", "extra")
 value_error: ValueError = infermeter.ConfigError("message")
 import_error: ImportError = infermeter.MissingExtraError("feature", "extra")
+
+
+# A drift monitor: what it takes is anything, what it decorates stays what it was.
+
+reference = infermeter.DriftReference.from_columns({"amount": [1.0, 2.0]}, prediction=["a", "b"], bins=5)
+assert_type(reference, infermeter.DriftReference)
+monitor = infermeter.monitor_drift("fraud", reference, version="3", ignore=["id"], sample_ratio=0.5)
+assert_type(monitor, infermeter.DriftMonitor)
+monitor.observe([1.0], unit="alice")
+monitor.observe_batch([[1.0]], units=["alice"])
+infermeter.monitor_drift("fraud", 3)  # type: ignore[arg-type]
+
+
+@monitor.inputs("features")
+def watched(features: list[float], *, explain: bool = False) -> Answer:
+    return {"confidence": 0.5}
+
+
+assert_type(watched([1.0]), Answer)
+watched(["a"])  # type: ignore[list-item]

@@ -23,6 +23,7 @@ from infermeter.gpu.election import default_folder
 from infermeter.gpu.owner import DEFAULT_INTERVAL_S, MIN_INTERVAL_S
 from infermeter.gpu.sample import GpuUnavailableError
 from infermeter.gpu.schema import DEFAULT_PROFILE, PROFILES
+from infermeter.gpu.simulated import BEHAVIOURS, DEFAULT_DEVICES, Behaviour, SimulatedReader
 
 if TYPE_CHECKING:
     from infermeter.gpu.sample import GpuReader
@@ -58,6 +59,18 @@ Let Prometheus scrape it or let it push, not both, or sums over GPUs count doubl
 """
 
 
+def _parse_devices(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[Behaviour, ...] | None:
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",")]
+    known: dict[str, Behaviour] = {behaviour: behaviour for behaviour in BEHAVIOURS}
+    if not set(names) <= known.keys():
+        raise click.BadParameter(f"{value!r}: give names out of {', '.join(BEHAVIOURS)}, with commas")
+    return tuple(known[name] for name in names)
+
+
 @click.group(epilog="\b\nExamples:\n  infermeter gpu list\n  infermeter gpu agent --host 0.0.0.0")
 def gpu() -> None:
     """Show the GPUs of this machine, or publish them."""
@@ -68,7 +81,7 @@ def gpu() -> None:
 @click.option("--demo", is_flag=True, help="Show simulated devices.")
 def list_gpus(*, as_json: bool, demo: bool) -> None:
     """Show the GPUs of this machine, what each of them tells, and why it does not tell the rest."""
-    reader = _reader(demo=demo, control=None)
+    reader = _reader(demo=demo)
     try:
         devices = look(reader)
     except GpuUnavailableError as trouble:
@@ -114,6 +127,12 @@ def list_gpus(*, as_json: bool, demo: bool) -> None:
 @click.option("--pods", is_flag=True, help="Name the pods that hold each GPU, from the host's processes.")
 @click.option("--demo", is_flag=True, help="Publish simulated devices.")
 @click.option(
+    "--demo-devices",
+    metavar="NAME,…",
+    callback=_parse_devices,
+    help=f"With --demo: what each device does, of {', '.join(BEHAVIOURS)}.  [default: {','.join(DEFAULT_DEVICES)}]",
+)
+@click.option(
     "--demo-control",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -128,6 +147,7 @@ def agent(
     otlp: bool | None,
     pods: bool,
     demo: bool,
+    demo_devices: tuple[Behaviour, ...] | None,
     demo_control: Path | None,
 ) -> None:
     """Publish the GPUs of this host in the format of dcgm-exporter until Ctrl-C.
@@ -141,11 +161,11 @@ def agent(
 
     if not demo and interval_s < MIN_INTERVAL_S:
         raise click.UsageError(f"--interval / INFERMETER_GPU_INTERVAL_S must be at least {MIN_INTERVAL_S:g} seconds")
-    if demo_control is not None and not demo:
-        raise click.UsageError("--demo-control goes with --demo")
+    if (demo_control or demo_devices) and not demo:
+        raise click.UsageError("--demo-control and --demo-devices go with --demo")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     pushes = any(os.environ.get(name) for name in _ENDPOINTS) if otlp is None else otlp
-    reader = _reader(demo=demo, control=demo_control)
+    reader = _reader(demo=demo, devices=demo_devices, control=demo_control)
     try:
         server = PageServer(host, port)
     except OSError as error:
@@ -182,11 +202,9 @@ def agent(
         running.close()
 
 
-def _reader(*, demo: bool, control: Path | None) -> GpuReader:
+def _reader(*, demo: bool, devices: tuple[Behaviour, ...] | None = None, control: Path | None = None) -> GpuReader:
     if demo:
-        from infermeter.gpu.simulated import SimulatedReader
-
-        return SimulatedReader(control=control)
+        return SimulatedReader(devices or DEFAULT_DEVICES, control=control)
     try:
         from infermeter.gpu.reader import NvmlReader
 

@@ -23,6 +23,7 @@ from infermeter.cli.stack.stack import Stack, last_lines, stop_recorded
 from infermeter.cli.stack.state import StackState, read_state
 from infermeter.cli.stack.tokens import bearer_token
 from infermeter.cli.terminal import TerminalReporter, make_console, show_failure, show_parts
+from infermeter.gpu.nvml import library_is_there
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,7 +76,7 @@ def _parse_ports(_context: click.Context, _option: click.Parameter, values: tupl
 @click.option(
     "--demo/--no-demo",
     default=True,
-    help="Start the fleet of model services that `infermeter demo` breaks.  [default: yes]",
+    help="Start the fleet of model services that `infermeter demo` breaks, and simulated GPUs.  [default: yes]",
 )
 @click.option("--service-only", is_flag=True, help="Start only what a service sends to: no console and no demo.")
 @click.option("--example/--no-example", default=False, help="Start the FastAPI example as well.  [default: no]")
@@ -152,6 +153,7 @@ def up(
         port_policy="strict" if strict_ports else "prefer",
         example=example and not service_only,
         fleet=demo and not service_only,
+        gpus=demo and not service_only and not library_is_there(),
         traffic=traffic,
         console=with_console and not service_only,
         profile=profile,

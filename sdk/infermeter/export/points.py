@@ -92,7 +92,7 @@ def outgoing(families: Iterable[Family], deltas: Deltas | None = None, vanished:
         families = deltas.of(families, result.now_ns)
     families = [family for family in families if family.points]
     ended = [] if vanished is None else vanished.of([family for family in families if family.metric.of_host])
-    for metric, points in (*families, *ended):
+    for metric, points, _ in (*families, *ended):
         where = result.of_host if metric.of_host else result.of_process
         where.append((metric, points, metric.delta and deltas is not None))
     return result

@@ -118,6 +118,7 @@ class Device:
         self._slow: Values = {}
         self._slow_s = -math.inf
         self._cycle = 0
+        self._answered, self._failure = False, ""
         self._links: tuple[float, float] | None = None
         self._codecs: Values = {}
         self.instances: list[_Instance] = []
@@ -140,7 +141,7 @@ class Device:
         if function.__name__ in self._unsupported:
             return None
         try:
-            return function(self.handle if handle is None else handle)
+            answer = function(self.handle if handle is None else handle)
         except NvmlError as error:
             if error.code in UNSUPPORTED:
                 self._unsupported.add(function.__name__)
@@ -152,7 +153,10 @@ class Device:
             trouble = unavailable(error)
             if trouble is not None:
                 raise trouble from error
+            self._failure = str(error)
             return None  # a passing failure costs one value of one cycle
+        self._answered = True
+        return answer
 
     def _refused(self, function: Callable[[Handle], Any]) -> None:
         """Tell an argument that the driver does not know from a handle that is no longer valid."""
@@ -170,6 +174,13 @@ class Device:
 
     def read(self) -> list[GpuSample]:
         """Read everything that is due in this cycle."""
+        self._answered, self._failure = False, ""
+        samples = self._samples()
+        if self._failure and not self._answered:  # as in a container that lost its devices
+            raise GpuLostError(f"every call fails, the last one as {self._failure}")
+        return samples
+
+    def _samples(self) -> list[GpuSample]:
         nvml, values = self._nvml, dict[str, float]()
         if not self.instances:
             rates = self._ask(nvml.utilization)

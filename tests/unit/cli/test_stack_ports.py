@@ -23,7 +23,7 @@ def taken() -> Iterator[int]:
 
 
 def test_any_ports_are_free_and_different() -> None:
-    chosen = choose_ports(StackOptions(data_dir=Path(), port_policy="any"))
+    chosen = choose_ports(StackOptions(data_dir=Path(), port_policy="any", gpus=True))
     assert set(chosen) == set(DEFAULT_PORTS)
     assert len(set(chosen.values())) == len(chosen)
     assert all(is_free(port) for port in chosen.values())
@@ -89,4 +89,4 @@ def test_a_port_just_closed_is_free(taken: int) -> None:
 
 def test_only_listeners_that_are_started_need_a_port() -> None:
     options = StackOptions(data_dir=Path(), example=False, profile="otlp", port_policy="any")
-    assert set(DEFAULT_PORTS) - set(choose_ports(options)) == {"example", "exporter", "pipelines"}
+    assert set(DEFAULT_PORTS) - set(choose_ports(options)) == {"example", "exporter", "pipelines", "gpu-agent"}

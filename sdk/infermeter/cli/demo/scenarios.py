@@ -93,7 +93,7 @@ _ALL = (
     ),
     Scenario(
         "slow-replica",
-        "One of three replicas of the model biopsy answers eight times slower than the others.",
+        "One of three replicas of the model biopsy answers fifteen times slower than the others.",
         (Stated("HighInferenceLatency", model_name="biopsy"), _LATE),
         "How are the latencies spread over time? (overview): two bands instead of one",
         (_LATE_SLOWLY,),

@@ -22,6 +22,7 @@ DEFAULT_PORTS: Mapping[str, int] = MappingProxyType(
         "prometheus": 9090,
         "alertmanager": 9093,
         "console": 9470,
+        "gpu-agent": 9400,
         "example": 8000,
     }
 )
@@ -42,6 +43,7 @@ class StackOptions:
         traffic: Whether requests are sent to the example.
         console: Whether the page is served.
         fleet: Whether the demonstration's fleet is started.
+        gpus: Whether the GPU agent is started, with simulated devices.
         profile: `scrape`: Prometheus scrapes the collector. `otlp`: the collector pushes to Prometheus.
         scrape_interval_s: Seconds between two scrapes. Shorter than in production, so that a chart shows soon and a
             scaled window still holds several samples.
@@ -59,6 +61,7 @@ class StackOptions:
     traffic: bool = True
     console: bool = True
     fleet: bool = False
+    gpus: bool = False
     profile: Profile = "scrape"
     scrape_interval_s: float = 1.0
     speed: float = 1.0
@@ -71,6 +74,8 @@ class StackOptions:
     def needed_ports(self) -> list[str]:
         """The names of the ports this stack listens on."""
         unused = {name for name in ("example", "console") if not getattr(self, name)}
+        if not self.gpus:
+            unused.add("gpu-agent")
         if self.profile == "otlp":
             unused |= {"exporter", "pipelines"}
         return [name for name in DEFAULT_PORTS if name not in unused]

@@ -18,6 +18,7 @@ from infermeter.cli.stack import readiness
 from infermeter.cli.stack.binaries import COLLECTOR
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.stack.fleet import fleet_part
+from infermeter.cli.stack.gpu_agent import gpu_agent_part
 from infermeter.cli.stack.part import Part
 from infermeter.cli.stack.rendered_config import (
     EXPORTER_JOBS,
@@ -68,6 +69,8 @@ def parts_of(
         parts.append(_console(options, urls, places, base_env))
     if options.fleet:
         parts.append(fleet_part(options, urls["otlp-http"], places, base_env))
+    if options.gpus:
+        parts.append(gpu_agent_part(options, urls, places, base_env))
     if options.example:
         parts.append(_example(options, urls, base_env))
         if options.traffic:
