@@ -139,7 +139,7 @@ def test_a_drag_zooms_and_back_returns(live: Console, open_window: Callable[...,
 def test_it_goes_on_by_itself(live: Console, open_window: Callable[..., Window]):
     page = open_window().open(f"{live.url}/?from=now-1m&refresh=1s")
     first = page.inner_text(".status")
-    page.wait_for_function("(before) => document.querySelector('.status').textContent !== before", arg=first)
+    page.locator(f".status:not(:text-is('{first}'))").wait_for()
 
 
 def test_a_hostile_label_value_is_shown_as_text(live: Console, open_window: Callable[..., Window]):

@@ -140,15 +140,17 @@ def test_the_theme_follows_the_system_and_the_address(live: Console, open_window
     back = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(back) == "rgb(244, 245, 245)"
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{back} === 'rgb(17, 18, 23)'")
+    page.wait_for_selector("html[data-theme=dark]")
+    assert page.evaluate(back) == "rgb(17, 18, 23)"
     page.goto(f"{live.url}/{PAGES['overview']}&theme=light")
-    page.wait_for_function(f"{back} === 'rgb(244, 245, 245)'")
+    page.wait_for_selector("html[data-theme=light]")
+    assert page.evaluate(back) == "rgb(244, 245, 245)"
 
 
 def test_paper_is_white_and_has_no_controls(live: Console, open_window: Callable[..., Window]):
     page = open_window().open(f"{live.url}/{PAGES['overview']}")
     panels(page)
     page.emulate_media(media="print")
-    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    page.wait_for_selector("html[data-theme=light]")
     assert not page.is_visible(".toolbar")
     keep(page, "overview-print")
