@@ -11,7 +11,7 @@ export function sayAway(node, away) {
     return;
   }
   document.body.classList.add('away');
-  const text = `Prometheus is away: ${away.message}. What is shown is from before; the page tries again by itself.`;
+  const text = `Prometheus is away: ${away.message.replace(/\.$/, '')}. What is shown is from before; the page tries again by itself.`;
   if (node.dataset.text === text && !node.hidden) return;
   node.dataset.text = text;
   node.hidden = false;
