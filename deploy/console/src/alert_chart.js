@@ -2,7 +2,8 @@
 import { stepSeconds } from './time.js';
 import { comparisonsOf, constantOf, isAbout } from './promql.js';
 
-const BEFORE_MS = 30 * 6e4;
+const LEAST_BEFORE_S = 120;
+const MOST_BEFORE_S = 1800;
 const POINTS = 120;
 
 // Where the left side of a rule compares nothing, the limit stands deeper inside: here is which series it is.
@@ -38,11 +39,7 @@ export function unitOf(expression) {
  * @param {{ labels: Record<string, string>, activeAt: string }} alert
  */
 export async function alertChart(rule, alert, { prometheus, scrapeS, now, signal }) {
-  const since = Date.parse(alert.activeAt);
-  const endMs = now;
-  const startMs = Math.min(since - BEFORE_MS, now - BEFORE_MS);
-  const step = stepSeconds(endMs - startMs, POINTS, scrapeS);
-  const range = { start: Math.floor(startMs / 1000 / step) * step, end: Math.floor(endMs / 1000 / step) * step, step };
+  const range = rangeAround(Date.parse(alert.activeAt) / 1000, now / 1000, rule.duration ?? 0, scrapeS);
   for (const { value, threshold } of comparisonsOf(rule.query)) {
     const series = about(await prometheus.range(value, range, signal), alert.labels);
     if (!series.length) continue;
@@ -54,6 +51,19 @@ export async function alertChart(rule, alert, { prometheus, scrapeS, now, signal
     };
   }
   return null;
+}
+
+/**
+ * Return the range of the chart: four times as long before the alert began as it waits to fire, up to this moment.
+ *
+ * It ends now and at no round time, so that the last point is the value that fires.
+ */
+export function rangeAround(sinceS, nowS, waitS, scrapeS) {
+  const before = Math.min(MOST_BEFORE_S, Math.max(LEAST_BEFORE_S, 4 * waitS));
+  const end = Math.floor(nowS / scrapeS) * scrapeS;
+  const length = end - (sinceS - before);
+  const step = stepSeconds(length * 1000, POINTS, scrapeS);
+  return { start: end - Math.ceil(length / step) * step, end, step };
 }
 
 const about = (series, labels) => series.filter((one) => isAbout(one.labels, labels) && one.values.length);

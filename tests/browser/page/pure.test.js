@@ -13,7 +13,7 @@ const { extentOf, withGaps } = await source('panels/lines');
 const { lanesOf } = await source('panels/lanes');
 const { AwayError, Prometheus, QueryError } = await source('prometheus');
 const { caseOf } = await source('diagnosis');
-const { unitOf } = await source('alert_chart');
+const { rangeAround, unitOf } = await source('alert_chart');
 
 describe('addresses', () => {
   test('carry Grafana’s names there and back', () => {
@@ -358,6 +358,14 @@ describe('answers of Prometheus', () => {
       AwayError,
     );
   });
+});
+
+test('the chart of an alert ends at this moment and begins before the alert', () => {
+  const range = rangeAround(1000, 1303, 300, 1);
+  assert.equal(range.end, 1303);
+  assert.ok(range.start <= 1000 - 1200 && range.start > 1000 - 1200 - range.step);
+  assert.equal((range.end - range.start) % range.step, 0);
+  assert.equal(rangeAround(1000, 1001, 4, 1).start <= 1000 - 120, true);
 });
 
 test('the diagnosis follows the rules', () => {
