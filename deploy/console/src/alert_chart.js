@@ -14,7 +14,7 @@ const LIMITS = {
 };
 // How the values of an alert are written; the rest are plain numbers.
 const UNITS = [
-  [/ratio/, 'percentunit'],
+  [/(^|[_:])ratio/, 'percentunit'],
   [/:p\d+_rate|_seconds(:(max|min|avg|last))?$/, 's'],
   [/_bytes/, 'bytes'],
   [/celsius|_TEMP/i, 'celsius'],

@@ -106,6 +106,7 @@ function splitAt(expression, operators) {
 export function comparisonsOf(expression) {
   return splitAt(bare(expression), ['or']).flatMap((alternative) => {
     const [left] = splitAt(alternative, ['and', 'unless']);
+    if (topOperators(left).some(({ operator }) => SETS.includes(operator.toLowerCase()))) return comparisonsOf(left);
     const cut = topOperators(left).find(({ operator }) => COMPARISONS.includes(operator));
     if (cut) {
       return [
@@ -116,7 +117,6 @@ export function comparisonsOf(expression) {
         },
       ];
     }
-    if (topOperators(left).length) return comparisonsOf(left);
     return [{ value: left, operator: null, threshold: null }];
   });
 }

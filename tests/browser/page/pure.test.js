@@ -310,6 +310,10 @@ describe('rules taken apart', () => {
   });
   test('the value of "a and b" is a', () => {
     assert.deepEqual(comparisonsOf('p99 and ((x - 1) / y > 3)'), [{ value: 'p99', operator: null, threshold: null }]);
+    assert.deepEqual(comparisonsOf('((a > 1 and b > 2) or (c > 3 and d > 4)) unless e'), [
+      { value: 'a', operator: '>', threshold: '1' },
+      { value: 'c', operator: '>', threshold: '3' },
+    ]);
     assert.deepEqual(comparisonsOf('standard_model_or_not unless (b > 1)'), [
       { value: 'standard_model_or_not', operator: null, threshold: null },
     ]);
@@ -323,6 +327,7 @@ describe('rules taken apart', () => {
   test('units of the shipped alerts', () => {
     assert.equal(unitOf('model_version:model_inference_latency_seconds:p99_rate5m'), 's');
     assert.equal(unitOf('max by (gpu) (gpu:utilization_ratio:avg5m{x="1"})'), 'percentunit');
+    assert.equal(unitOf('pipeline:pipeline_run_duration_seconds:last'), 's');
     assert.equal(unitOf('rate(infermeter_dropped_total[5m])'), 'short');
   });
 });
