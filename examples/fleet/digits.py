@@ -22,7 +22,7 @@ from .control import Control
 from .models import Model, Prediction, Rows
 from .pods import CANARY_SHARE, Pod
 
-SLA_S = 0.25
+SLA_S = 0.5
 LIMIT = 16
 _WAIT_S = 0.01
 _RUN_S, _RUN_S_PER_ROW = 0.05, 0.001

@@ -18,9 +18,11 @@ HistogramHead = tuple[int, tuple[float, ...], bytes, Callable[..., bytes], bytes
 class Labels(dict[str, str]):
     """A label set that never changes and lives as long as its series: exporters keep on it what they made of it."""
 
-    __slots__ = ("as_histogram", "as_number")
+    __slots__ = ("as_histogram", "as_number", "line_of_number", "lines_of_histogram")
     as_number: tuple[int, bytes]
     as_histogram: HistogramHead
+    line_of_number: tuple[Metric, Mapping[str, str], str]
+    lines_of_histogram: tuple[Metric, Mapping[str, str], tuple[float, ...], str, str]
 
 
 class Point(NamedTuple):

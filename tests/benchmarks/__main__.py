@@ -13,7 +13,7 @@ from typing import NamedTuple
 import click
 from rich.console import Console
 from rich.table import Table
-from tests.benchmarks import exporting, recording, web
+from tests.benchmarks import exporting, gpus, recording, web
 from tests.benchmarks.timing import Measured
 
 REFERENCE_OTEL_US = 17.3
@@ -47,13 +47,21 @@ def main(*, rounds: int, as_json: bool) -> None:
         pauses = exporting.pauses(MANY_SETS, max(rounds // 3, 3))
     with console.status("import"):
         import_ms = exporting.import_ms(max(rounds, 15))
+    with console.status("GPUs on a fake driver"):
+        of_gpus = gpus.gpus(rounds)
     slower = inference[recording.OTEL].median_ns / 1000 / REFERENCE_OTEL_US
     verdicts = [*_verdicts(inference, decorated, requests), *_verdicts_of_exports(exports, pauses, import_ms, slower)]
+    verdicts += _verdicts_of_gpus(of_gpus)
     if as_json:
         figures = {
             name: round(case.median_ns, 1)
             for group in (inference, decorated, requests, exports)
             for name, case in group.items()
+        }
+        figures |= {
+            f"{name}, {found.gpus} GPU(s)": round(case.median_ns, 1)
+            for found in of_gpus
+            for name, case in found.cases.items()
         }
         json.dump({"median_ns": figures, "budgets": [verdict._asdict() for verdict in verdicts]}, sys.stdout, indent=2)
     else:
@@ -66,6 +74,7 @@ def main(*, rounds: int, as_json: bool) -> None:
             f"{pauses.standard_ms:.1f} ms by OpenTelemetry's encoder, {pauses.ours_ms:.1f} ms by ours, "
             f"{pauses.alone_ms:.1f} ms without an export"
         )
+        _print_gpus(console, of_gpus)
         _print_verdicts(console, verdicts)
     sys.exit(0 if all(verdict.holds for verdict in verdicts) else 1)
 
@@ -119,6 +128,15 @@ def _verdicts_of_exports(
     ]
 
 
+def _verdicts_of_gpus(found: list[gpus.OfGpus]) -> list[Verdict]:
+    calls = max(one.calls_per_gpu for one in found)
+    collected = sum(one.calls_of_collections for one in found)
+    return [
+        Verdict("at most 10 calls of the driver per GPU and reading", f"{calls:.1f}", calls <= 10),
+        Verdict("no call of the driver in a collection", f"{collected}", collected == 0),
+    ]
+
+
 def _at_most(what: str, budget: float, measured: float, slower: float, *, unit: str = "us") -> Verdict:
     """Judge an absolute budget at the speed of the machine it was set on, unless this one is faster."""
     at_reference = measured / max(slower, 1.0)
@@ -143,6 +161,15 @@ def _print_added(console: Console, cases: dict[str, Measured]) -> None:
     for name, case in cases.items():
         added_ns = case.median_ns - bare_ns
         table.add_row(name, f"{case.median_ns / 1000:.1f}", f"{added_ns / 1000:.1f}", f"{added_ns / bare_ns:.0%}")
+    console.print(table)
+
+
+def _print_gpus(console: Console, found: list[gpus.OfGpus]) -> None:
+    table = Table("ms", *(f"{one.gpus} GPU(s)" for one in found), title="GPUs, on a fake driver", title_justify="left")
+    for name in found[0].cases:
+        table.add_row(name, *(f"{one.cases[name].median_ns / 1e6:.3f}" for one in found))
+    table.add_row("calls per GPU and reading", *(f"{one.calls_per_gpu:.1f}" for one in found))
+    table.add_row("calls per GPU the plain way", *(str(gpus.PLAIN_CALLS) for _ in found))
     console.print(table)
 
 

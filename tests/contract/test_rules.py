@@ -160,6 +160,8 @@ def test_every_recorded_series_is_read_by_a_rule_or_a_panel():
 
 # Recorded for people and for rules that come, and why.
 KEPT_FOR_READERS = {
+    "model_feature:drift_js_distance:1h": "for who is used to it; alerts look at the population stability index",
+    "model_feature:drift_ks:1h": "the same",
     "model:model_version_active:count": "answers 'what runs?' in one series; the panel counts over the chosen range",
 }
 

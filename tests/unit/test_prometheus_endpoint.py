@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
 from prometheus_client.parser import text_string_to_metric_families
 from tests.otlp_sink import OtlpSink
 
@@ -114,3 +118,55 @@ def test_each_scrape_is_of_now() -> None:
         values = [value for (name, labels), value in scraped.items() if name == "model_inference_requests_total"]
         assert sorted(values) == [0, count]
     infermeter.shutdown()
+
+
+TEXT, OPEN_METRICS = "text/plain;version=0.0.4", "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+@pytest.mark.parametrize("accept", [TEXT, OPEN_METRICS])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_our_own_text_is_that_of_prometheus_client_line_by_line(
+    accept: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "k8s.namespace.name=50% ml,service.version=2")
+    provider = MeterProvider(resource=Resource({"service.name": "svc", "host.name": "h"}))
+    telemetry = infermeter.configure(
+        exporter="prometheus", prometheus_host="127.0.0.1", prometheus_port=0, meter_provider=provider
+    )
+    assert telemetry.metrics_url is not None
+    headers = {"Accept": accept, "Accept-Encoding": encoding}
+    provider.get_meter("app").create_counter("app_things_total", description="Of the host").add(2, {"kind": "a"})
+    # With a query prometheus_client answers alone.
+    for big in (0, 3, 2_000_000):
+        record()
+        for _ in range(min(big, 3)):
+            infermeter.record_prediction("100 % sure", version="1", confidence=0.5, label="%s")
+        if big > 3:
+            cell = telemetry.slot("fraud", "3").cell
+            cell.shards.mine()[3:] = [count + big for count in cell.shards.mine()[3:]]
+        own, theirs = (asked(telemetry.metrics_url + query, headers) for query in ("", "?x=1"))
+
+        assert set(own) ^ set(theirs) == set()
+        assert len(own) == len(theirs)
+        assert own[-1] == theirs[-1] or accept == TEXT
+        if hasattr(provider, "add_metric_reader"):  # OpenTelemetry 1.43 and newer
+            assert any("app_things_total" in line for line in own)
+    provider.shutdown()
+
+
+def asked(url: str, headers: dict[str, str]) -> list[str]:
+    answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers))
+    body = answer.read()
+    assert answer.headers["Content-Type"].startswith(headers["Accept"].partition(";")[0])
+    if headers["Accept-Encoding"] == "gzip":
+        body = gzip.decompress(body)
+    return body.decode().splitlines()
+
+
+def test_scrapes_at_once_all_see_everything() -> None:
+    telemetry = infermeter.configure(exporter="prometheus", prometheus_host="127.0.0.1", prometheus_port=0)
+    record()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: scrape(telemetry.metrics_url)[0], range(40)))
+
+    assert {len(answer) for answer in answers} == {len(answers[0])}

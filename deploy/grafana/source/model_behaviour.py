@@ -152,7 +152,7 @@ PREDICTIONS_ROW = Row(
             waits_for="Waits for a monitored feature, class or confidence",
             base=YELLOW,
             thresholds=(Threshold(200, GREEN, "enough for FeatureDrift, in an hour", "200"),),
-            alerts=("DriftReferenceMissing",),
+            alerts=("DriftReferenceMissing", "DriftReferenceInconsistent"),
             height=9,
             decimals=0,
         ),

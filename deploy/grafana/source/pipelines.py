@@ -33,7 +33,7 @@ PIPELINES_ROW = Row(
                 Threshold(1, YELLOW, "the next success is late", "100 %"),
                 Threshold(1.5, RED, "PipelineOverdue fires", "150 %"),
             ),
-            alerts=("PipelineOverdue",),
+            alerts=("PipelineOverdue", "PipelineDisappeared"),
             width=6,
             decimals=0,
         ),

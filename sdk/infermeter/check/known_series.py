@@ -14,19 +14,8 @@ from infermeter.check.promql import parse, result_labels
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MODEL = frozenset({"namespace", "model_name", "model_version"})
-_PIPELINE = frozenset({"namespace", "pipeline"})
 # Names of the design that a panel already waits for, and what will bring them. A line goes when that is there.
-ANNOUNCED: dict[str, tuple[frozenset[str], str]] = {
-    "model_feature:drift_psi:1h": (_MODEL | {"feature"}, "drift rules"),
-    "model_feature:drift_psi_null:1h": (_MODEL | {"feature"}, "drift rules"),
-    "pipeline:pipeline_data_timestamp_seconds:max": (_PIPELINE, "pipeline rules"),
-    "pipeline:pipeline_expected_interval_seconds:max": (_PIPELINE, "pipeline rules"),
-    "pipeline:pipeline_last_success_timestamp_seconds:max": (_PIPELINE, "pipeline rules"),
-    "pipeline:pipeline_max_data_age_seconds:max": (_PIPELINE, "pipeline rules"),
-    "pipeline:pipeline_run_duration_seconds:last": (_PIPELINE, "pipeline rules"),
-    "pipeline:pipeline_runs_success:ratio_increase1d": (_PIPELINE, "pipeline rules"),
-}
+ANNOUNCED: dict[str, tuple[frozenset[str], str]] = {}
 
 
 class KnownSeries:

@@ -30,6 +30,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "slo": ("infermeter.cli.slo", "Check what your models promise, and write the rules that watch it."),
     "run": ("infermeter.cli.run", "Run a Python service with metrics on, without changing its code."),
     "pipeline": ("infermeter.cli.pipeline", "Report a batch job of any language: `pipeline run NAME -- command`."),
+    "baseline": ("infermeter.cli.baseline", "Build, show and compare what drift is measured against."),
     "gpu": ("infermeter.cli.gpu", "Show this machine's GPUs, or publish them as dcgm-exporter does."),
     "completion": ("infermeter.cli.completion", "Print the script that completes commands in bash, zsh or fish."),
     "version": ("infermeter.cli.version", "Print the versions of infermeter and of the parts it starts."),

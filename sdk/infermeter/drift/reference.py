@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -78,6 +78,7 @@ class DriftReference:
         bins: int = DEFAULT_BINS,
         top_k: int = DEFAULT_TOP_K,
         categorical: Sequence[str] = (),
+        on_feature: Callable[[str], None] = lambda _: None,
     ) -> DriftReference:
         """Build a reference from values by feature.
 
@@ -89,6 +90,7 @@ class DriftReference:
             bins: Bins of a number, 2 to 12; equal quantiles are merged.
             top_k: Categories kept apart; the rest is ``other``.
             categorical: Numbers that are names, such as a postal code.
+            on_feature: Called with the name of each feature when it is done.
 
         Raises:
             ConfigError: A column is empty, of another length or of no usable type, a name is reserved, or a number of
@@ -120,10 +122,11 @@ class DriftReference:
             listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise ConfigError(f"columns must have one length, got {listed}")
         samples = next(iter(lengths.values()))
-        features = [
-            feature_of(name, column, bins=bins, top_k=top_k, categorical=name in categorical or name == PREDICTION)
-            for name, column in given.items()
-        ]
+        features: list[Feature] = []
+        for name, column in given.items():
+            as_name = name in categorical or name == PREDICTION
+            features.append(feature_of(name, column, bins=bins, top_k=top_k, categorical=as_name))
+            on_feature(name)
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return cls(features, samples=samples, created=created)
 
@@ -138,6 +141,7 @@ class DriftReference:
         bins: int = DEFAULT_BINS,
         top_k: int = DEFAULT_TOP_K,
         categorical: Sequence[str] = (),
+        on_feature: Callable[[str], None] = lambda _: None,
     ) -> DriftReference:
         """Build a reference from a frame of pandas or polars, or an Arrow table.
 
@@ -149,6 +153,7 @@ class DriftReference:
             bins: As for ``from_columns``.
             top_k: As for ``from_columns``.
             categorical: As for ``from_columns``.
+            on_feature: As for ``from_columns``.
 
         Raises:
             ConfigError: As for ``from_columns``, or a column is not there.
@@ -167,6 +172,7 @@ class DriftReference:
             bins=bins,
             top_k=top_k,
             categorical=categorical,
+            on_feature=on_feature,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ _SHOWN_LABELS = (
     "reason",
     "evidence",
 )
+
+_BUSY = 1.5
+"""Load per core from which processes wait for each other noticeably."""
 
 
 class TerminalAudience:
@@ -104,6 +108,12 @@ def show_results(console: Console, results: Sequence[Result]) -> None:
             table.add_row("", "[red]does not end[/red]", escape(shown(labels)), "")
     console.print()
     console.print(table)
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    if busy > _BUSY and not all(result.as_stated for result in results):
+        console.print(
+            f"This machine has {busy:.1f} times as much to do as it has cores: then the fleet really is slow, and the "
+            "alerts about it are right."
+        )
 
 
 def as_json(results: Sequence[Result], speed: float) -> dict[str, Any]:
