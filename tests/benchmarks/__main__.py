@@ -13,7 +13,7 @@ from typing import NamedTuple
 import click
 from rich.console import Console
 from rich.table import Table
-from tests.benchmarks import drift, exporting, recording, web
+from tests.benchmarks import drift, exporting, gpus, recording, web
 from tests.benchmarks.timing import Measured
 
 REFERENCE_OTEL_US = 17.3
@@ -50,14 +50,22 @@ def main(*, rounds: int, as_json: bool) -> None:
         costs = drift.many_models(rounds)
     with console.status("import"):
         import_ms = exporting.import_ms(max(rounds, 15))
+    with console.status("GPUs on a fake driver"):
+        of_gpus = gpus.gpus(rounds)
     slower = inference[recording.OTEL].median_ns / 1000 / REFERENCE_OTEL_US
     verdicts = [*_verdicts(inference, decorated, requests), *_verdicts_of_exports(exports, pauses, import_ms, slower)]
     verdicts += _verdicts_of_drift(values, watched, slower)
+    verdicts += _verdicts_of_gpus(of_gpus)
     if as_json:
         figures = {
             name: round(case.median_ns, 1)
             for group in (inference, decorated, requests, exports, values, watched)
             for name, case in group.items()
+        }
+        figures |= {
+            f"{name}, {found.gpus} GPU(s)": round(case.median_ns, 1)
+            for found in of_gpus
+            for name, case in found.cases.items()
         }
         json.dump({"median_ns": figures, "budgets": [verdict._asdict() for verdict in verdicts]}, sys.stdout, indent=2)
     else:
@@ -76,6 +84,7 @@ def main(*, rounds: int, as_json: bool) -> None:
             f"{drift.MODELS} models with {drift.FEATURES} features: {costs.memory_mib:.1f} MiB, "
             f"{costs.export_ms:.1f} ms to sum at each export"
         )
+        _print_gpus(console, of_gpus)
         _print_verdicts(console, verdicts)
     sys.exit(0 if all(verdict.holds for verdict in verdicts) else 1)
 
@@ -140,6 +149,15 @@ def _verdicts_of_drift(values: dict[str, Measured], watched: dict[str, Measured]
     ]
 
 
+def _verdicts_of_gpus(found: list[gpus.OfGpus]) -> list[Verdict]:
+    calls = max(one.calls_per_gpu for one in found)
+    collected = sum(one.calls_of_collections for one in found)
+    return [
+        Verdict("at most 10 calls of the driver per GPU and reading", f"{calls:.1f}", calls <= 10),
+        Verdict("no call of the driver in a collection", f"{collected}", collected == 0),
+    ]
+
+
 def _at_most(what: str, budget: float, measured: float, slower: float, *, unit: str = "us") -> Verdict:
     """Judge an absolute budget at the speed of the machine it was set on, unless this one is faster."""
     at_reference = measured / max(slower, 1.0)
@@ -164,6 +182,15 @@ def _print_added(console: Console, cases: dict[str, Measured], base: str = web.B
     for name, case in cases.items():
         added_ns = case.median_ns - bare_ns
         table.add_row(name, f"{case.median_ns / 1000:.1f}", f"{added_ns / 1000:.1f}", f"{added_ns / bare_ns:.0%}")
+    console.print(table)
+
+
+def _print_gpus(console: Console, found: list[gpus.OfGpus]) -> None:
+    table = Table("ms", *(f"{one.gpus} GPU(s)" for one in found), title="GPUs, on a fake driver", title_justify="left")
+    for name in found[0].cases:
+        table.add_row(name, *(f"{one.cases[name].median_ns / 1e6:.3f}" for one in found))
+    table.add_row("calls per GPU and reading", *(f"{one.calls_per_gpu:.1f}" for one in found))
+    table.add_row("calls per GPU the plain way", *(str(gpus.PLAIN_CALLS) for _ in found))
     console.print(table)
 
 

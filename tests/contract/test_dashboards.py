@@ -43,7 +43,7 @@ REQUIRED_ROWS = {
     },
 }
 FURTHER_ROWS = ["Do the pipelines deliver?"]
-UNITS = {"reqps", "ops", "percentunit", "short", "s", "bytes", "celsius", "watt"}
+UNITS = {"reqps", "ops", "percentunit", "short", "s", "bytes", "celsius", "watt", "joule"}
 # What the page of the local stack draws (deploy/console).
 SHAPES = {"stat", "timeseries", "heatmap", "bargauge", "gauge", "piechart", "table", "state-timeline"}
 # Alerts that a page names before their rules are there. A line goes when they are.

@@ -159,7 +159,7 @@ int nvmlDeviceGetPciInfo_v3(void *h, PciInfo *info) {
 typedef struct { unsigned gpu, memory; } Utilization;
 int nvmlDeviceGetUtilizationRates(void *h, Utilization *u) {
     DEVICE(h);
-    if (d->mig) return NOT_SUPPORTED;
+    if (d->mig == 1) return NOT_SUPPORTED;
     if (d->util_ret) return d->util_ret;
     *u = (Utilization){d->util_gpu, d->util_mem};
     return OK;
@@ -167,12 +167,12 @@ int nvmlDeviceGetUtilizationRates(void *h, Utilization *u) {
 int nvmlDeviceGetEncoderUtilization(void *h, unsigned *percent, unsigned *period_us) {
     DEVICE(h);
     *percent = d->enc, *period_us = 167000;
-    return d->mig ? NOT_SUPPORTED : (int)d->codec_ret;
+    return d->mig == 1 ? NOT_SUPPORTED : (int)d->codec_ret;
 }
 int nvmlDeviceGetDecoderUtilization(void *h, unsigned *percent, unsigned *period_us) {
     DEVICE(h);
     *percent = d->dec, *period_us = 167000;
-    return d->mig ? NOT_SUPPORTED : (int)d->codec_ret;
+    return d->mig == 1 ? NOT_SUPPORTED : (int)d->codec_ret;
 }
 typedef struct { uint64_t total, free, used; } Memory;
 typedef struct { unsigned version; uint64_t total, reserved, free, used; } Memory2;

@@ -80,6 +80,9 @@ def test_what_a_gpu_does_not_support_is_none(nvml: FakeNvml, reader: NvmlReader)
     for field in ("memory_temperature_celsius", "ecc_corrected_volatile", "remap_pending", "graphics_active_ratio"):
         assert getattr(consumer, field) is None, field
     assert consumer.power_watts == 26.0
+    assert (consumer.utilization_ratio, t4.utilization_ratio, t4.encoder_ratio) == (0.03, 0.35, 0), (
+        "no MIG, so all told"
+    )
     assert t4.retired_pages_corrected == 1
     assert t4.power_watts == 39.12, "no mean power on Turing: the plain getter answers"
     assert t4.remapped_correctable_rows is None

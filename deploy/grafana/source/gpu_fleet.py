@@ -183,6 +183,23 @@ WORK_ROW = Row(
             width=12,
             maximum=1,
         ),
+        Panel(
+            shape="timeseries",
+            title="How much energy do 1,000 predictions take?",
+            description="Energy of the GPUs that a model version can use, shared by all predictions made on them.",
+            unit="joule",
+            queries=(
+                Query(
+                    f"model_version:gpu_energy_joules_per_1000_predictions:rate5m{{{VERSION}}}",
+                    "{{model_name}} {{model_version}} {{namespace}}",
+                ),
+            ),
+            waits_for=f"{NO_GPU} and services that call observe_gpus()",
+            no_limit="each model has its own; a step without a release is a batch that got smaller",
+            opens="model",
+            width=24,
+            height=6,
+        ),
     ),
 )
 
