@@ -103,9 +103,9 @@ def _parsed(got: str) -> Evaluated:
 
 
 def _duration(text: str) -> str:
-    """Spell a number of minutes or hours as promtool does."""
+    """Spell a number of minutes, hours or days as promtool does: whole weeks as weeks."""
     minutes = int(text[:-1]) * {"m": 1, "h": 60, "d": 1440}[text[-1]]
-    parts = [f"{minutes // 1440}d" if minutes >= 1440 else "", "", ""]
-    parts[1] = f"{minutes % 1440 // 60}h" if minutes % 1440 // 60 else ""
-    parts[2] = f"{minutes % 60}m" if minutes % 60 else ""
-    return "".join(parts)
+    if minutes % 10080 == 0:
+        return f"{minutes // 10080}w"
+    days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
+    return "".join(f"{number}{unit}" for number, unit in ((days, "d"), (hours, "h"), (rest, "m")) if number)

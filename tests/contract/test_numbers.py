@@ -134,3 +134,10 @@ def test_the_requests_exercise_every_number():
     assert failed.any()
     assert (latencies > LATENCY.bounds[-1]).any()
     assert 0.01 < (latencies > SLA_S).mean() < 0.5
+
+
+def test_results_are_found_however_promtool_spells_their_time():
+    """Whole weeks are weeks: a month of days must not lose four of them."""
+    times = ("45m", "90m", "24h", "6d", "7d", "8d", "14d")
+    found = evaluate({"seen": "1x2"}, [("vector(time())", at) for at in times], RULES[1:2], every="4h", step="1d")
+    assert [value.only() for value in found] == [2700, 5400, 86400, 518400, 604800, 691200, 1209600]
