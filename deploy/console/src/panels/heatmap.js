@@ -68,7 +68,7 @@ function exactly(value, { unit }) {
 
 const cellSeries = (cells, { stepMs, gap, shade }) => ({
   type: 'custom',
-  data: [],
+  data: cells,
   encode: { x: 0, y: 1 },
   clip: true,
   progressive: 0,
