@@ -25,7 +25,8 @@ PANELS = """() => [...document.querySelectorAll('.panel')].map((box) => ({
 
 def panels(page: Page) -> dict[int, dict[str, Any]]:
     """Return what each panel shows, by its id; `colours` is of its poorest canvas."""
-    page.wait_for_function("![...document.querySelectorAll('.panel')].some((box) => box.dataset.state === 'loading')")
+    page.locator(".panel").first.wait_for()
+    page.locator(".panel[data-state=loading]").first.wait_for(state="detached")
     return {panel["id"]: panel for panel in page.evaluate(PANELS)}
 
 

@@ -22,7 +22,10 @@ export async function loadChoices(dashboard, { prometheus, window, asked, signal
 
 async function optionsOf(variable, choices, { prometheus, window, signal }) {
   if (variable.type !== 'query') {
-    return String(variable.query ?? '').split(',').map((text) => text.trim()).filter(Boolean);
+    return String(variable.query ?? '')
+      .split(',')
+      .map((text) => text.trim())
+      .filter(Boolean);
   }
   const query = labelValuesQuery(queryText(variable));
   if (!query) return [];
