@@ -107,7 +107,7 @@ def test_known_samples_give_exactly_these_texts(canned: Console, upstream: Stand
     assert lines(shown["A text"]["text"]) == ["Hello", f"{HOSTILE} bold"]
     assert (shown["A stranger"]["state"], "open it in Grafana" in shown["A stranger"]["note"]) == ("unknown", True)
     for title in ("A gauge", "Lines", "A heatmap", "A ring", "States"):
-        assert shown[title]["colours"] > 4, title
+        assert shown[title]["ink"] > 50, title
     red = "rgb(255, 115, 131)"
     assert page.locator("[data-panel='3'] .big").evaluate("(node) => getComputedStyle(node).color") == red
     assert page.evaluate("window.pwned") is None
