@@ -8,6 +8,7 @@ const { comparisonsOf, constantOf, isAbout, selector } = await source('promql');
 const { builtinsOf, choiceOf, interpolate, labelValuesQuery, orderedOptions, seriesName } = await source('template');
 const { agoText, durationMs, parseTime, rangeLabel, stepSeconds } = await source('time');
 const { fieldFor, reduce, thresholdStep } = await source('reduce');
+const { choicesWithoutOptions } = await source('choices');
 const { bucketsOf, usedBuckets } = await source('buckets');
 const { extentOf, withGaps } = await source('panels/lines');
 const { lanesOf } = await source('panels/lanes');
@@ -87,6 +88,22 @@ describe('variables', () => {
     assert.equal(choiceOf(variable, ['a'], []).all, true);
     assert.deepEqual(choiceOf(variable, ['a'], ['gone']).selected, ['gone']);
     assert.deepEqual(choiceOf({ ...variable, includeAll: false, current: {} }, ['a', 'b'], []).selected, ['a']);
+  });
+  test('are known before their options where these do not matter', () => {
+    const all = {
+      name: 'm',
+      type: 'query',
+      multi: true,
+      includeAll: true,
+      allValue: '.*',
+      current: { value: ['$__all'] },
+    };
+    const list = (variable) => ({ templating: { list: [{ name: 'd', type: 'datasource' }, variable] } });
+    const early = (variable, asked = []) => choicesWithoutOptions(list(variable), new Map([['m', asked]]));
+    assert.equal(early(all).get('m').all, true);
+    assert.deepEqual(early(all, ['a']).get('m').selected, ['a']);
+    assert.equal(early({ ...all, allValue: null }), null);
+    assert.equal(early({ ...all, includeAll: false, current: {} }), null);
   });
   test('are read from label_values and sorted', () => {
     assert.deepEqual(labelValuesQuery('label_values(x{a=~"$b, c"}, name)'), {

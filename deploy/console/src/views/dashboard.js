@@ -2,7 +2,7 @@
 import { writeAddress } from '../address.js';
 import { ANYTHING_MEASURED, sayAway, waitingCard } from '../banner.js';
 import { disposeCharts } from '../chart.js';
-import { askedOf, loadChoices } from '../choices.js';
+import { askedOf, choicesWithoutOptions, loadChoices } from '../choices.js';
 import { el } from '../dom.js';
 import { buildGrid } from '../grid.js';
 import { Loop } from '../loop.js';
@@ -121,9 +121,7 @@ class DashboardView {
     const started = performance.now();
     const window = this.#window();
     try {
-      if (this.#stale || Date.now() - this.#chosenAt > CHOICES_LAST_MS) await this.#loadChoices(window, signal);
-      const due = this.#frames.filter((frame) => frame.visible || !frame.drawnAt);
-      await this.#updateAll(due, window, signal);
+      await this.#askFor(window, signal);
       await this.#sayWaiting(window, signal);
       sayAway(this.#page.banner, null);
       const failing = this.#frames.filter(({ state }) => state === 'error').length;
@@ -144,6 +142,16 @@ class DashboardView {
       sayAway(this.#page.banner, error);
       this.#say('Prometheus is away', 'bad');
     }
+  }
+
+  async #askFor(window, signal) {
+    const late = this.#stale || Date.now() - this.#chosenAt > CHOICES_LAST_MS;
+    const early = this.#chosenAt ? null : choicesWithoutOptions(this.#dashboard, this.#page.address.variables);
+    if (early) this.#choices = early;
+    const options = late ? this.#loadChoices(window, signal) : null;
+    if (!early) await options;
+    const due = this.#frames.filter((frame) => frame.visible || !frame.drawnAt);
+    await Promise.all([options, this.#updateAll(due, window, signal)]);
   }
 
   async #updateAll(frames, window, signal) {
