@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help up down status logs console test test-unit test-pipeline test-browser chromium test-oldest check format bench rule-costs metrics matrix simulate clean
+.PHONY: help up down status logs console test test-unit test-pipeline test-browser chromium test-oldest check format bench rule-costs metrics matrix simulate simulate-drift clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -86,6 +86,14 @@ matrix: .venv/dev ## Write deploy/prometheus/MATRIX.md: which alert fires in whi
 
 simulate: .venv/dev ## Write deploy/prometheus/SIMULATION.md: false alarms in thirty ordinary days (half an hour).
 	$(BIN)/python -m tests.simulation
+
+.venv/simulate-drift: pyproject.toml
+	@$(PYTHON) -m venv .venv/others
+	@.venv/others/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[drift]' 'click>=8.1' 'evidently==0.7.23' 'nannyml==0.13.1' 'pandas<3' scipy
+	@touch $@
+
+simulate-drift: .venv/simulate-drift ## Write deploy/prometheus/DRIFT_SIMULATION.md: false and true drift alerts, next to two other tools (minutes).
+	.venv/others/bin/python -m tests.drift_simulation
 
 clean: ## Remove the environment and caches of this checkout; binaries in the user's cache stay.
 	rm -rf .venv .simulation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

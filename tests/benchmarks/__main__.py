@@ -13,7 +13,7 @@ from typing import NamedTuple
 import click
 from rich.console import Console
 from rich.table import Table
-from tests.benchmarks import exporting, gpus, recording, web
+from tests.benchmarks import drift, exporting, gpus, recording, web
 from tests.benchmarks.timing import Measured
 
 REFERENCE_OTEL_US = 17.3
@@ -45,17 +45,21 @@ def main(*, rounds: int, as_json: bool) -> None:
         exports = exporting.to_bytes(SETS, rounds) | exporting.scrape(SETS, rounds)
     with console.status(f"pauses while {MANY_SETS:,} label sets are exported"):
         pauses = exporting.pauses(MANY_SETS, max(rounds // 3, 3))
+    with console.status("drift"):
+        values, watched = drift.values(rounds), drift.requests(rounds)
+        costs = drift.many_models(rounds)
     with console.status("import"):
         import_ms = exporting.import_ms(max(rounds, 15))
     with console.status("GPUs on a fake driver"):
         of_gpus = gpus.gpus(rounds)
     slower = inference[recording.OTEL].median_ns / 1000 / REFERENCE_OTEL_US
     verdicts = [*_verdicts(inference, decorated, requests), *_verdicts_of_exports(exports, pauses, import_ms, slower)]
+    verdicts += _verdicts_of_drift(values, watched, slower)
     verdicts += _verdicts_of_gpus(of_gpus)
     if as_json:
         figures = {
             name: round(case.median_ns, 1)
-            for group in (inference, decorated, requests, exports)
+            for group in (inference, decorated, requests, exports, values, watched)
             for name, case in group.items()
         }
         figures |= {
@@ -73,6 +77,12 @@ def main(*, rounds: int, as_json: bool) -> None:
             f"Longest pause of a recording thread while {MANY_SETS:,} label sets are exported: "
             f"{pauses.standard_ms:.1f} ms by OpenTelemetry's encoder, {pauses.ours_ms:.1f} ms by ours, "
             f"{pauses.alone_ms:.1f} ms without an export"
+        )
+        _print(console, f"One value, {drift.FEATURES} features", values, drift.RIVER)
+        _print_added(console, watched, drift.WITHOUT)
+        console.print(
+            f"{drift.MODELS} models with {drift.FEATURES} features: {costs.memory_mib:.1f} MiB, "
+            f"{costs.export_ms:.1f} ms to sum at each export"
         )
         _print_gpus(console, of_gpus)
         _print_verdicts(console, verdicts)
@@ -128,6 +138,17 @@ def _verdicts_of_exports(
     ]
 
 
+def _verdicts_of_drift(values: dict[str, Measured], watched: dict[str, Measured], slower: float) -> list[Verdict]:
+    without_ns = watched[drift.WITHOUT].median_ns
+    return [
+        _at_most(f"one value in a batch of {drift.ROWS}", 100, values[drift.BATCH].median_ns, slower, unit="ns"),
+        *(
+            _at_most(f"added to a request, {name}", 10, (watched[name].median_ns - without_ns) / 1000, slower)
+            for name in (drift.WITH_ROW, drift.WITH_BATCH)
+        ),
+    ]
+
+
 def _verdicts_of_gpus(found: list[gpus.OfGpus]) -> list[Verdict]:
     calls = max(one.calls_per_gpu for one in found)
     collected = sum(one.calls_of_collections for one in found)
@@ -155,9 +176,9 @@ def _print(console: Console, title: str, cases: dict[str, Measured], base: str) 
     console.print(table)
 
 
-def _print_added(console: Console, cases: dict[str, Measured]) -> None:
+def _print_added(console: Console, cases: dict[str, Measured], base: str = web.BARE) -> None:
     table = Table("", "us per request", "added us", "added", title="One FastAPI request", title_justify="left")
-    bare_ns = cases[web.BARE].median_ns
+    bare_ns = cases[base].median_ns
     for name, case in cases.items():
         added_ns = case.median_ns - bare_ns
         table.add_row(name, f"{case.median_ns / 1000:.1f}", f"{added_ns / 1000:.1f}", f"{added_ns / bare_ns:.0%}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -47,7 +47,7 @@ def requests(rounds: int) -> dict[str, Measured]:
     )
     apps = {BARE: _app(), OURS: ours, INSTRUMENTATOR: instrumentator, CONTRIB: contrib}
     try:
-        return asyncio.run(_compare(apps, calls=400, rounds=rounds))
+        return asyncio.run(compare_apps(apps, calls=400, rounds=rounds))
     finally:
         infermeter.shutdown()
 
@@ -62,22 +62,25 @@ def _app() -> FastAPI:
     return app
 
 
-async def _compare(apps: dict[str, Callable[..., Awaitable[None]]], *, calls: int, rounds: int) -> dict[str, Measured]:
+async def compare_apps(
+    apps: Mapping[str, Callable[..., Awaitable[None]]], *, calls: int, rounds: int, body: bytes = BODY
+) -> dict[str, Measured]:
+    """Time every application once per round, in an order that rotates."""
     names = list(apps)
     spent: dict[str, list[float]] = {name: [] for name in names}
     for app in apps.values():
-        await _send(app, calls)
+        await _send(app, calls, body)
     for turn in range(rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             started_ns = time.process_time_ns()
-            await _send(apps[name], calls)
+            await _send(apps[name], calls, body)
             spent[name].append((time.process_time_ns() - started_ns) / calls)
     return {name: Measured(name, costs) for name, costs in spent.items()}
 
 
-async def _send(app: Callable[..., Awaitable[None]], calls: int) -> None:
-    headers = [(b"host", b"test"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+async def _send(app: Callable[..., Awaitable[None]], calls: int, body: bytes) -> None:
+    headers = [(b"host", b"test"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     for _ in range(calls):
         scope = {
             "type": "http",
@@ -97,7 +100,7 @@ async def _send(app: Callable[..., Awaitable[None]], calls: int) -> None:
         statuses: list[int] = []
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": BODY, "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: Message, statuses: list[int] = statuses) -> None:
             if message["type"] == "http.response.start":

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from tests.browser.chromium import FLAGS, chromium_binary
 from tests.browser.fleet import Fleet, serving
 from tests.browser.running_prometheus import SCRAPE_S, RunningPrometheus, prometheus
-from tests.console.running_console import Console, StandIn, console, stand_in
+from tests.console.running_console import Console, StandIn, answer, console, stand_in
 from tests.waiting import until
 
 from infermeter.cli.stack.reporting import SilentReporter
@@ -55,8 +55,11 @@ def measured(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="session")
 def live(measured: RunningPrometheus, built: Path) -> Iterator[Console]:
     """The console before that Prometheus."""
-    with console(measured.url, page=built, scrape_interval_s=SCRAPE_S, most_bytes=8 << 20) as one:
-        yield one
+    with stand_in() as alertmanager:
+        alertmanager.handle = lambda handler: answer(handler, 200, "[]")  # nothing is silenced
+        places = {"alertmanager_url": alertmanager.url, "page": built}
+        with console(measured.url, **places, scrape_interval_s=SCRAPE_S, most_bytes=8 << 20) as one:
+            yield one
 
 
 @pytest.fixture
@@ -83,7 +86,8 @@ class Window:
         page.on("console", self._heard)
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        ours = "Multiple readback operations" in message.text  # the tests count colours on the same canvas again
+        if message.type in ("error", "warning") and not ours:
             self.problems.append(f"{message.type}: {message.text} at {message.location}")
 
     def open(self, url: str) -> Page:

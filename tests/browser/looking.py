@@ -14,18 +14,22 @@ PANELS = """() => [...document.querySelectorAll('.panel')].map((box) => ({
   note: box.querySelector('.note').textContent,
   told: box.querySelector('.told').textContent,
   text: box.querySelector('.body').innerText,
-  colours: Math.min(...[...box.querySelectorAll('.body canvas')].map((canvas) => {
+  ink: Math.min(...[...box.querySelectorAll('.body canvas')].map((canvas) => {
     const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    const seen = new Set();
-    for (let i = 0; i < pixels.length; i += 4) seen.add((pixels[i] << 16) | (pixels[i + 1] << 8) | pixels[i + 2]);
-    return seen.size;
+    let coloured = 0;
+    for (let i = 0; i < pixels.length; i += 4) {
+      const [red, green, blue, alpha] = pixels.subarray(i, i + 4);
+      coloured += alpha > 100 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40;
+    }
+    return coloured;
   }), 9999),
 }))"""
 
 
 def panels(page: Page) -> dict[int, dict[str, Any]]:
-    """Return what each panel shows, by its id; `colours` is of its poorest canvas."""
-    page.wait_for_function("![...document.querySelectorAll('.panel')].some((box) => box.dataset.state === 'loading')")
+    """Return what each panel shows, by id; `ink` counts the coloured pixels of its poorest canvas: words are grey."""
+    page.locator(".panel").first.wait_for()
+    page.locator(".panel[data-state=loading]").first.wait_for(state="detached")
     return {panel["id"]: panel for panel in page.evaluate(PANELS)}
 
 

@@ -19,8 +19,6 @@ from infermeter.cli.web.app import ConsoleSettings, make_app
 from infermeter.cli.web.serving import listen, make_server
 from infermeter.cli.web.upstream import Upstream
 
-Handle = Callable[[http.server.BaseHTTPRequestHandler], None]
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -30,6 +28,15 @@ class Asked:
     target: str
     headers: dict[str, str]
     body: bytes
+
+
+class AskedHandler(http.server.BaseHTTPRequestHandler):
+    """A request of the stand-in while it is answered; several are at a time."""
+
+    asked: Asked
+
+
+Handle = Callable[[AskedHandler], None]
 
 
 @dataclass
@@ -46,12 +53,13 @@ def stand_in() -> Iterator[StandIn]:
     """Listen as an upstream."""
     state = StandIn()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(AskedHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            state.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+            self.asked = Asked(self.command, self.path, dict(self.headers), body)
+            state.asked.append(self.asked)
             if state.handle is not None:
                 state.handle(self)
             else:

@@ -83,9 +83,7 @@ def test_ratios_are_ratios_and_counters_do_not_fall(reader) -> None:
         assert fell == []
 
 
-def test_a_reading_makes_at_most_10_calls_per_gpu_and_says_what_it_takes(
-    reader, monkeypatch, capsys, record_property
-) -> None:
+def test_a_reading_makes_at_most_10_calls_per_gpu_and_says_what_it_takes(reader, monkeypatch, capsys) -> None:
     sampled(reader)
     calls: Counter[str] = Counter()
     call = reader._nvml._call
@@ -103,7 +101,6 @@ def test_a_reading_makes_at_most_10_calls_per_gpu_and_says_what_it_takes(
         for gpu in devices:
             reader.sample(gpu)
         took_ms.append(1000 * (time.perf_counter() - started_s))
-    record_property("reading", f"median {statistics.median(took_ms):.2f} ms, longest {max(took_ms):.2f} ms")
     with capsys.disabled():
         print(f"\nreading of {len(devices)} GPU(s): median {statistics.median(took_ms):.2f} ms, {dict(calls)} in 20")
     assert sum(calls.values()) <= 10 * parts * 20

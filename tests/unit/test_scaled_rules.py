@@ -131,6 +131,16 @@ groups:
     }
 
 
+def test_groups_are_evaluated_at_least_as_often_as_asked(tmp_path):
+    source = tmp_path / "rules.yml"
+    source.write_text("groups: [{name: a, interval: 1m30s}, {name: b, interval: 2s}, {name: c}]\n")
+
+    scale_rules(source, tmp_path / "scaled.yml", speed=1, most_interval_s=5)
+
+    groups = yaml.safe_load((tmp_path / "scaled.yml").read_text())["groups"]
+    assert [group.get("interval") for group in groups] == ["5000ms", "2s", None]
+
+
 def test_a_file_without_groups_stays_one(tmp_path):
     (tmp_path / "empty.yml").write_text("# nothing yet\n", encoding="utf-8")
     scale_rules(tmp_path / "empty.yml", tmp_path / "scaled.yml", speed=2)

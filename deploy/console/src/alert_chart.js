@@ -2,7 +2,8 @@
 import { stepSeconds } from './time.js';
 import { comparisonsOf, constantOf, isAbout } from './promql.js';
 
-const BEFORE_MS = 30 * 6e4;
+const LEAST_BEFORE_S = 120;
+const MOST_BEFORE_S = 1800;
 const POINTS = 120;
 
 // Where the left side of a rule compares nothing, the limit stands deeper inside: here is which series it is.
@@ -13,7 +14,7 @@ const LIMITS = {
 };
 // How the values of an alert are written; the rest are plain numbers.
 const UNITS = [
-  [/ratio/, 'percentunit'],
+  [/(^|[_:])ratio/, 'percentunit'],
   [/:p\d+_rate|_seconds(:(max|min|avg|last))?$/, 's'],
   [/_bytes/, 'bytes'],
   [/celsius|_TEMP/i, 'celsius'],
@@ -21,8 +22,13 @@ const UNITS = [
 
 /** Return the unit in which the value of an expression is written: that of the first series it names. */
 export function unitOf(expression) {
-  const names = expression.replace(/"[^"]*"|\{[^}]*\}|\b(by|without|on|ignoring)\s*\([^)]*\)/g, ' ').match(/[a-zA-Z_:][\w:]*/g) ?? [];
-  const name = names.find((one) => /[_:]/.test(one) && !/^(histogram_quantile|\w+_over_time|clamp_\w+|label_replace)$/.test(one)) ?? '';
+  const names =
+    expression.replace(/"[^"]*"|\{[^}]*\}|\b(by|without|on|ignoring)\s*\([^)]*\)/g, ' ').match(/[a-zA-Z_:][\w:]*/g) ??
+    [];
+  const name =
+    names.find(
+      (one) => /[_:]/.test(one) && !/^(histogram_quantile|\w+_over_time|clamp_\w+|label_replace)$/.test(one),
+    ) ?? '';
   return UNITS.find(([pattern]) => pattern.test(name))?.[1] ?? 'short';
 }
 
@@ -33,18 +39,31 @@ export function unitOf(expression) {
  * @param {{ labels: Record<string, string>, activeAt: string }} alert
  */
 export async function alertChart(rule, alert, { prometheus, scrapeS, now, signal }) {
-  const since = Date.parse(alert.activeAt);
-  const endMs = now;
-  const startMs = Math.min(since - BEFORE_MS, now - BEFORE_MS);
-  const step = stepSeconds(endMs - startMs, POINTS, scrapeS);
-  const range = { start: Math.floor(startMs / 1000 / step) * step, end: Math.floor(endMs / 1000 / step) * step, step };
+  const range = rangeAround(Date.parse(alert.activeAt) / 1000, now / 1000, rule.duration ?? 0, scrapeS);
   for (const { value, threshold } of comparisonsOf(rule.query)) {
     const series = about(await prometheus.range(value, range, signal), alert.labels);
     if (!series.length) continue;
     const limit = threshold ?? LIMITS[rule.name] ?? null;
-    return { panel: panelOf(rule, value, limit), range, series: [...named(series, 'value'), ...(await limits(limit, alert, { prometheus, range, signal }))] };
+    return {
+      panel: panelOf(rule, value, limit),
+      range,
+      series: [...named(series, 'value'), ...(await limits(limit, alert, { prometheus, range, signal }))],
+    };
   }
   return null;
+}
+
+/**
+ * Return the range of the chart: four times as long before the alert began as it waits to fire, up to this moment.
+ *
+ * It ends now and at no round time, so that the last point is the value that fires.
+ */
+export function rangeAround(sinceS, nowS, waitS, scrapeS) {
+  const before = Math.min(MOST_BEFORE_S, Math.max(LEAST_BEFORE_S, 4 * waitS));
+  const end = Math.floor(nowS / scrapeS) * scrapeS;
+  const length = end - (sinceS - before);
+  const step = stepSeconds(length * 1000, POINTS, scrapeS);
+  return { start: end - Math.ceil(length / step) * step, end, step };
 }
 
 const about = (series, labels) => series.filter((one) => isAbout(one.labels, labels) && one.values.length);
@@ -64,10 +83,24 @@ function panelOf(rule, value, limit) {
     title: `Value of ${rule.name} against its limit`,
     options: { legend: { showLegend: true, displayMode: 'list', calcs: ['lastNotNull'] } },
     fieldConfig: {
-      defaults: { unit: unitOf(value), custom: { fillOpacity: 8, thresholdsStyle: { mode: 'dashed' } }, thresholds: { mode: 'absolute', steps } },
+      defaults: {
+        unit: unitOf(value),
+        custom: { fillOpacity: 8, thresholdsStyle: { mode: 'dashed' } },
+        thresholds: { mode: 'absolute', steps },
+      },
       overrides: [
-        { matcher: { id: 'byName', options: 'limit' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'red' } }, { id: 'custom.fillOpacity', value: 0 }, { id: 'custom.lineStyle', value: { fill: 'dash' } }] },
-        { matcher: { id: 'byName', options: 'value' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'blue' } }] },
+        {
+          matcher: { id: 'byName', options: 'limit' },
+          properties: [
+            { id: 'color', value: { mode: 'fixed', fixedColor: 'red' } },
+            { id: 'custom.fillOpacity', value: 0 },
+            { id: 'custom.lineStyle', value: { fill: 'dash' } },
+          ],
+        },
+        {
+          matcher: { id: 'byName', options: 'value' },
+          properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'blue' } }],
+        },
       ],
     },
     targets: [{ expr: value, refId: 'A' }],

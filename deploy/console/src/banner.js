@@ -11,11 +11,15 @@ export function sayAway(node, away) {
     return;
   }
   document.body.classList.add('away');
-  const text = `Prometheus is away: ${away.message}. What is shown is from before; the page tries again by itself.`;
+  const text = `Prometheus is away: ${away.message.replace(/\.$/, '')}. What is shown is from before; the page tries again by itself.`;
   if (node.dataset.text === text && !node.hidden) return;
   node.dataset.text = text;
   node.hidden = false;
-  node.replaceChildren(el('strong', {}, text.split(': ')[0]), text.slice(text.indexOf(': ')), el('span', { class: 'since' }, ` Since ${clockText(Date.now())}.`));
+  node.replaceChildren(
+    el('strong', {}, text.split(': ')[0]),
+    text.slice(text.indexOf(': ')),
+    el('span', { class: 'since' }, ` Since ${clockText(Date.now())}.`),
+  );
 }
 
 /** The card of an empty store. */
@@ -25,7 +29,11 @@ export function waitingCard() {
     'section',
     { class: 'waiting', 'aria-labelledby': 'waiting' },
     el('h2', { id: 'waiting' }, 'Waiting for the first samples'),
-    el('p', {}, 'Prometheus answers, but no model and no GPU has reported to it yet. This page fills by itself as soon as one does.'),
+    el(
+      'p',
+      {},
+      'Prometheus answers, but no model and no GPU has reported to it yet. This page fills by itself as soon as one does.',
+    ),
     el(
       'dl',
       {},
@@ -40,4 +48,5 @@ export function waitingCard() {
 }
 
 /** The question whose answer is empty as long as nothing was ever measured. */
-export const ANYTHING_MEASURED = 'count(model_inference_requests_total) or count(infermeter_info) or count(DCGM_FI_DEV_GPU_UTIL)';
+export const ANYTHING_MEASURED =
+  'count(model_inference_requests_total) or count(infermeter_info) or count(DCGM_FI_DEV_GPU_UTIL)';

@@ -1,6 +1,12 @@
 // ECharts with only the parts we draw with, one instance per element, and the looks that all charts share.
 import { BarChart, CustomChart, GaugeChart, LineChart, PieChart } from 'echarts/charts';
-import { AriaComponent, AxisPointerComponent, GridComponent, MarkLineComponent, TooltipComponent } from 'echarts/components';
+import {
+  AriaComponent,
+  AxisPointerComponent,
+  GridComponent,
+  MarkLineComponent,
+  TooltipComponent,
+} from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 
@@ -13,8 +19,7 @@ echarts.use([
   MarkLineComponent, PieChart, TooltipComponent,
 ]); // prettier-ignore
 
-export const FONT = '13px system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
-const FAMILY = FONT.slice(5);
+const FAMILY = 'system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 
 const resized = new ResizeObserver((entries) => {
   for (const { target } of entries) echarts.getInstanceByDom(target)?.resize();
@@ -66,7 +71,14 @@ function tickText(at, spanMs, stepMs) {
 /** Return the axis of time from `start` to `end`, in epoch milliseconds. */
 export const timeAxis = ({ start, end }, width = 500) => {
   const stepMs = 1000 * stepSeconds(end - start, Math.max(2, (width - LABEL_PX) / LABEL_PX), 1);
-  return { ...timeAxisLooks(start, end, stepMs), type: 'time', min: start, max: end, minInterval: stepMs, maxInterval: stepMs };
+  return {
+    ...timeAxisLooks(start, end, stepMs),
+    type: 'time',
+    min: start,
+    max: end,
+    minInterval: stepMs,
+    maxInterval: stepMs,
+  };
 };
 
 const timeAxisLooks = (start, end, stepMs) => ({

@@ -20,9 +20,29 @@ export async function loadChoices(dashboard, { prometheus, window, asked, signal
   return choices;
 }
 
+/**
+ * Return the choices before their options are known, so that the first charts need not wait for three more answers;
+ * null where what is chosen depends on the options.
+ *
+ * @returns {Map<string, import('./template.js').Choice> | null}
+ */
+export function choicesWithoutOptions(dashboard, asked) {
+  const choices = new Map();
+  for (const variable of dashboard.templating?.list ?? []) {
+    if (variable.type === 'datasource') continue;
+    const choice = choiceOf(variable, [], asked.get(variable.name) ?? []);
+    if (!(choice.all && choice.allValue) && !choice.selected.length) return null;
+    choices.set(variable.name, choice);
+  }
+  return choices;
+}
+
 async function optionsOf(variable, choices, { prometheus, window, signal }) {
   if (variable.type !== 'query') {
-    return String(variable.query ?? '').split(',').map((text) => text.trim()).filter(Boolean);
+    return String(variable.query ?? '')
+      .split(',')
+      .map((text) => text.trim())
+      .filter(Boolean);
   }
   const query = labelValuesQuery(queryText(variable));
   if (!query) return [];

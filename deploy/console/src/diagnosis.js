@@ -2,7 +2,12 @@
 import { selector } from './promql.js';
 
 /** Alerts whose cause this view shows. */
-export const EXPLAINED = Object.freeze(['HighInferenceLatency', 'InferenceBatchingMisconfigured', 'InferenceHostBound', 'LowGPUUtilization']);
+export const EXPLAINED = Object.freeze([
+  'HighInferenceLatency',
+  'InferenceBatchingMisconfigured',
+  'InferenceHostBound',
+  'LowGPUUtilization',
+]);
 
 const VERSION = 'namespace, model_name, model_version';
 // The GPU share per model, as the recording rule has it where the rules of batching are loaded, else from the pods.
@@ -30,10 +35,22 @@ export function panelsOf(of) {
       [`avg by (${VERSION}) (avg_over_time(model_inference_queue_depth${one}[5m]))`, `waiting ${name}`],
       [batchOf(one), `one batch ${name}`],
     ]),
-    chart(3, 'Batches: how full are they?', 'percentunit', [[`(${batchOf(one)}) / (${limitOf(one)})`, `fill ${name}`]], { max: 1 }),
+    chart(
+      3,
+      'Batches: how full are they?',
+      'percentunit',
+      [[`(${batchOf(one)}) / (${limitOf(one)})`, `fill ${name}`]],
+      { max: 1 },
+    ),
     chart(4, 'GPU: how busy are those of this model?', 'percentunit', [[gpuOf(one), `utilisation ${name}`]], {
       max: 1,
-      thresholds: { mode: 'absolute', steps: [{ color: 'orange', value: null }, { color: 'green', value: 0.3 }] },
+      thresholds: {
+        mode: 'absolute',
+        steps: [
+          { color: 'orange', value: null },
+          { color: 'green', value: 0.3 },
+        ],
+      },
       custom: { thresholdsStyle: { mode: 'dashed' }, fillOpacity: 8 },
     }),
   ];
@@ -55,7 +72,10 @@ const chart = (id, title, unit, queries, field = {}) => ({
   type: 'timeseries',
   gridPos: { x: ((id - 1) % 4) * 6, y: 0, w: 6, h: 9 },
   options: { legend: { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] } },
-  fieldConfig: { defaults: { unit, min: 0, custom: { fillOpacity: 8 }, noValue: 'Not exported by this model', ...field }, overrides: [PROMISED] },
+  fieldConfig: {
+    defaults: { unit, min: 0, custom: { fillOpacity: 8 }, noValue: 'Not exported by this model', ...field },
+    overrides: [PROMISED],
+  },
   targets: queries.map(([expr, legendFormat], i) => ({ expr, legendFormat, refId: String.fromCharCode(65 + i) })),
 });
 
@@ -103,6 +123,7 @@ export function modelPage({ namespace, model_name: model, model_version: version
 /** Return the address of this view about the model of an alert. */
 export function explainAddress(alert, labels) {
   const parameters = new URLSearchParams({ view: 'explain', alert });
-  for (const name of ['namespace', 'model_name', 'model_version']) if (labels[name]) parameters.set(`label-${name}`, labels[name]);
+  for (const name of ['namespace', 'model_name', 'model_version'])
+    if (labels[name]) parameters.set(`label-${name}`, labels[name]);
   return `?${parameters}`;
 }

@@ -15,7 +15,10 @@ export function buildGrid(dashboard, { grafanaUrl, collapsed }) {
   const sections = rowsOf(dashboard.panels ?? []).map(({ row, panels }) => {
     const top = Math.min(...panels.map(({ gridPos }) => gridPos.y));
     const boxes = panels.map((panel) => {
-      const frame = new PanelFrame(panel, { id: `${panel.id ?? frames.length}`, grafanaUrl: panelUrl(grafanaUrl, dashboard, panel) });
+      const frame = new PanelFrame(panel, {
+        id: `${panel.id ?? frames.length}`,
+        grafanaUrl: panelUrl(grafanaUrl, dashboard, panel),
+      });
       const { x, y, w, h } = panel.gridPos;
       frame.box.style.gridArea = `${y - top + 1} / ${x + 1} / span ${h} / span ${w}`;
       frame.box.style.setProperty('--tall', `${h * (ROW_UNIT_PX + GAP_PX) - GAP_PX}px`);
@@ -25,7 +28,12 @@ export function buildGrid(dashboard, { grafanaUrl, collapsed }) {
     });
     const grid = el('div', { class: 'grid' }, boxes);
     if (!row) return grid;
-    const details = el('details', { class: 'row', open: !(collapsed ?? row.collapsed) }, el('summary', {}, el('h2', {}, row.title)), grid);
+    const details = el(
+      'details',
+      { class: 'row', open: !(collapsed ?? row.collapsed) },
+      el('summary', {}, el('h2', {}, row.title)),
+      grid,
+    );
     return details;
   });
   return { node: el('div', { class: 'rows' }, sections), frames };

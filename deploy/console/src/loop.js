@@ -45,7 +45,8 @@ export class Loop {
 
   #plan() {
     clearTimeout(this.#timer);
-    if (this.#periodMs && !document.hidden && !this.#running) this.#timer = setTimeout(() => this.now(), this.#periodMs);
+    if (this.#periodMs && !document.hidden && !this.#running)
+      this.#timer = setTimeout(() => this.now(), this.#periodMs);
   }
 
   #woken = () => {

@@ -70,21 +70,32 @@ async function open(address, key) {
 function fail(error) {
   const known = dashboards.map(({ uid, title }) => el('li', {}, el('a', { href: `?d=${uid}` }, title)));
   main.replaceChildren(
-    el('section', { class: 'waiting' }, el('h1', {}, 'This cannot be shown'), el('p', {}, error.message), el('ul', {}, known)),
+    el(
+      'section',
+      { class: 'waiting' },
+      el('h1', {}, 'This cannot be shown'),
+      el('p', {}, error.message),
+      el('ul', {}, known),
+    ),
   );
   document.body.dataset.ready = 'failed';
 }
 
 function drawNav() {
   const { view, dashboard } = page.address;
-  const link = (href, text, current, ...more) => el('a', { href, 'aria-current': current ? 'page' : null }, text, ...more);
-  const count = firing ? el('span', { class: 'count', 'aria-label': `${firing} firing` }, String(firing)) : null;
+  const link = (href, text, current, ...more) =>
+    el('a', { href, 'aria-current': current ? 'page' : null }, text, ...more);
+  const count = firing
+    ? el('span', { class: 'count' }, String(firing), el('span', { class: 'told' }, ' firing'))
+    : null;
   nav.replaceChildren(
     el('span', { class: 'brand' }, 'infermeter'),
     el(
       'div',
       { class: 'tabs' },
-      dashboards.map(({ uid, title }) => link(dashboardAddress(uid, page.address), title, view === 'dashboard' && dashboard === uid)),
+      dashboards.map(({ uid, title }) =>
+        link(dashboardAddress(uid, page.address), title, view === 'dashboard' && dashboard === uid),
+      ),
       link('?view=alerts', 'Alerts', view === 'alerts', count),
     ),
     el('span', { class: 'version' }, page.config.version ?? ''),
@@ -96,10 +107,14 @@ async function countFiring() {
   try {
     const rules = await page.prometheus.alertingRules();
     const alerts = rules.flatMap(({ alerts: active = [] }) => active);
-    const now = alerts.filter(({ state, labels }) => state === 'firing' && (labels.severity ?? 'none') !== 'none').length;
+    const now = alerts.filter(
+      ({ state, labels }) => state === 'firing' && (labels.severity ?? 'none') !== 'none',
+    ).length;
     if (now === firing) return;
     firing = now;
-    const focused = nav.contains(document.activeElement) ? [...nav.querySelectorAll('a')].indexOf(document.activeElement) : -1;
+    const focused = nav.contains(document.activeElement)
+      ? [...nav.querySelectorAll('a')].indexOf(document.activeElement)
+      : -1;
     drawNav();
     nav.querySelectorAll('a')[focused]?.focus();
   } catch {

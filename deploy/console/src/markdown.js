@@ -18,7 +18,11 @@ function block(token, level) {
     case 'paragraph':
       return el('p', {}, inline(token.tokens));
     case 'list':
-      return el(token.ordered ? 'ol' : 'ul', {}, token.items.map((item) => el('li', {}, blocks(item.tokens, level))));
+      return el(
+        token.ordered ? 'ol' : 'ul',
+        {},
+        token.items.map((item) => el('li', {}, blocks(item.tokens, level))),
+      );
     case 'code':
       return el('pre', { tabindex: '0' }, el('code', {}, token.text));
     case 'blockquote':
@@ -40,8 +44,26 @@ const tableOf = ({ header, rows }) =>
   el(
     'table',
     {},
-    el('thead', {}, el('tr', {}, header.map(({ tokens }) => el('th', { scope: 'col' }, inline(tokens))))),
-    el('tbody', {}, rows.map((row) => el('tr', {}, row.map(({ tokens }) => el('td', {}, inline(tokens)))))),
+    el(
+      'thead',
+      {},
+      el(
+        'tr',
+        {},
+        header.map(({ tokens }) => el('th', { scope: 'col' }, inline(tokens))),
+      ),
+    ),
+    el(
+      'tbody',
+      {},
+      rows.map((row) =>
+        el(
+          'tr',
+          {},
+          row.map(({ tokens }) => el('td', {}, inline(tokens))),
+        ),
+      ),
+    ),
   );
 
 const inline = (tokens = []) => tokens.map(span);

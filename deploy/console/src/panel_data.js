@@ -6,7 +6,8 @@ const MOST_HEATMAP_COLUMNS = 90;
 
 /** Return from when to when, and at what distance, a panel of this width asks; aligned, so that a refresh shifts nothing. */
 export function panelRange(panel, { startMs, endMs, width, scrapeS }) {
-  const points = panel.maxDataPoints ?? Math.max(60, panel.type === 'heatmap' ? Math.min(MOST_HEATMAP_COLUMNS, width / 5) : width);
+  const points =
+    panel.maxDataPoints ?? Math.max(60, panel.type === 'heatmap' ? Math.min(MOST_HEATMAP_COLUMNS, width / 5) : width);
   const least = Math.max(scrapeS, durationMs(panel.interval) / 1000);
   const step = stepSeconds(endMs - startMs, points, least);
   return { start: Math.floor(startMs / 1000 / step) * step, end: Math.floor(endMs / 1000 / step) * step, step };

@@ -62,7 +62,8 @@ export class PanelFrame {
   draw() {
     if (!this.last) return false;
     const { series, range, context } = this.last;
-    const empty = this.panel.type !== 'text' && series.every(({ values, histograms }) => !values.length && !histograms?.length);
+    const empty =
+      this.panel.type !== 'text' && series.every(({ values, histograms }) => !values.length && !histograms?.length);
     this.box.dataset.series = String(series.length);
     if (empty) {
       this.#say('empty', this.panel.fieldConfig?.defaults?.noValue || 'No data');
@@ -71,8 +72,17 @@ export class PanelFrame {
     this.note.hidden = true;
     this.body.hidden = false;
     this.told.textContent = PANELS[this.panel.type](this.body, { panel: this.panel, series, range, context });
+    this.#letScroll();
     this.#be('drawn');
     return true;
+  }
+
+  /** What is longer than its box can be scrolled by keyboard as well. */
+  #letScroll() {
+    const { body } = this;
+    const stuck = body.scrollHeight > body.clientHeight + 1 && !body.querySelector('a, button');
+    if (stuck) body.tabIndex = 0;
+    else body.removeAttribute('tabindex');
   }
 
   #say(state, message) {
@@ -98,16 +108,28 @@ function about(panel, id, grafanaUrl) {
     { class: 'card', id: `about-${id}`, popover: 'auto', role: 'dialog', 'aria-label': `About: ${panel.title}` },
     el('p', {}, panel.description || 'No description.'),
     links.length
-      ? el('ul', {}, links.map(({ title, href, outside }) => el('li', {}, el('a', outside ? { href, target: '_blank', rel: 'noreferrer' } : { href }, title))))
+      ? el(
+          'ul',
+          {},
+          links.map(({ title, href, outside }) =>
+            el('li', {}, el('a', outside ? { href, target: '_blank', rel: 'noreferrer' } : { href }, title)),
+          ),
+        )
       : null,
     el(
       'details',
       {},
       el('summary', {}, 'Queries'),
-      (panel.targets ?? []).filter(({ expr }) => expr).map(({ expr }) => el('pre', { tabindex: '0' }, el('code', {}, expr))),
+      (panel.targets ?? [])
+        .filter(({ expr }) => expr)
+        .map(({ expr }) => el('pre', { tabindex: '0' }, el('code', {}, expr))),
     ),
   );
-  const button = el('button', { type: 'button', class: 'about', 'aria-label': `About: ${panel.title}`, title: panel.description }, 'i');
+  const button = el(
+    'button',
+    { type: 'button', class: 'about', 'aria-label': `About: ${panel.title}`, title: panel.description },
+    'i',
+  );
   button.setAttribute('popovertarget', card.id);
   card.addEventListener('toggle', ({ newState }) => newState === 'open' && place(card, button));
   return [button, card];

@@ -6,8 +6,18 @@ const SEARCHED_FROM = 9; // options: below that, a search field is in the way
 
 /** A control that opens below its button, and closes on Escape and on a click elsewhere. */
 function dropdown({ name, key, value, title, content }) {
-  const summary = el('summary', { title }, key ? el('span', { class: 'key' }, key) : null, el('span', { class: 'value' }, value));
-  const box = el('details', { class: 'picker', 'data-picker': name }, summary, el('div', { class: 'menu', tabindex: '-1' }, content));
+  const summary = el(
+    'summary',
+    { title },
+    key ? el('span', { class: 'key' }, key) : null,
+    el('span', { class: 'value' }, value),
+  );
+  const box = el(
+    'details',
+    { class: 'picker', 'data-picker': name },
+    summary,
+    el('div', { class: 'menu', tabindex: '-1' }, content),
+  );
   box.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || !box.open) return;
     box.open = false;
@@ -46,7 +56,8 @@ export function variablePicker(choice, chosen) {
   };
   const list = el('div', { class: 'options', role: 'group', 'aria-label': choice.label });
   if (choice.includeAll) list.append(item('All', choice.all, () => chosen({ all: true, selected: [] })));
-  for (const option of options) list.append(item(option, !choice.all && choice.selected.includes(option), pick(option)));
+  for (const option of options)
+    list.append(item(option, !choice.all && choice.selected.includes(option), pick(option)));
   if (!options.length) list.append(el('p', { class: 'hint' }, 'Nothing to choose from in this time range'));
   const search = el('input', {
     type: 'search',
@@ -76,7 +87,11 @@ export function rangePicker({ from, to }, ranges, chosen) {
   });
   const start = el('input', { type: 'text', value: from, spellcheck: false, 'aria-label': 'From' });
   const end = el('input', { type: 'text', value: to, spellcheck: false, 'aria-label': 'To' });
-  const wrong = el('p', { class: 'hint wrong', role: 'alert', hidden: true }, 'Write now-90m, now/d, or a date like 2026-11-27 14:00');
+  const wrong = el(
+    'p',
+    { class: 'hint wrong', role: 'alert', hidden: true },
+    'Write now-90m, now/d, or a date like 2026-11-27 14:00',
+  );
   const apply = (event) => {
     event.preventDefault();
     const [a, b] = [start.value, end.value].map((text) => parseTime(text.trim(), Date.now()));
@@ -92,14 +107,23 @@ export function rangePicker({ from, to }, ranges, chosen) {
     el('button', { type: 'submit', class: 'primary' }, 'Use this range'),
   );
   const content = [el('div', { class: 'options', role: 'group', 'aria-label': 'Quick ranges' }, quick), form];
-  return dropdown({ name: 'range', value: rangeLabel(from, to), title: 'Time range; drag over a chart to zoom in', content });
+  return dropdown({
+    name: 'range',
+    value: rangeLabel(from, to),
+    title: 'Time range; drag over a chart to zoom in',
+    content,
+  });
 }
 
 const address = (text) => (text.trim().startsWith('now') ? text.trim() : String(parseTime(text.trim(), 0)));
 
 /** The control of the refresh interval; `chosen` gets Grafana's text, empty for off. */
 export function refreshPicker(current, intervals, chosen) {
-  const select = el('select', { 'aria-label': 'Refresh every', title: 'Refresh every', onchange: () => chosen(select.value) });
+  const select = el('select', {
+    'aria-label': 'Refresh every',
+    title: 'Refresh every',
+    onchange: () => chosen(select.value),
+  });
   for (const value of [...new Set(['', ...intervals, current])].filter((text) => text != null)) {
     select.append(el('option', { value, selected: value === current }, value || 'Off'));
   }

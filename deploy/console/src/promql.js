@@ -106,11 +106,17 @@ function splitAt(expression, operators) {
 export function comparisonsOf(expression) {
   return splitAt(bare(expression), ['or']).flatMap((alternative) => {
     const [left] = splitAt(alternative, ['and', 'unless']);
+    if (topOperators(left).some(({ operator }) => SETS.includes(operator.toLowerCase()))) return comparisonsOf(left);
     const cut = topOperators(left).find(({ operator }) => COMPARISONS.includes(operator));
     if (cut) {
-      return [{ value: bare(left.slice(0, cut.at)), operator: cut.operator, threshold: bare(left.slice(cut.at + cut.operator.length).replace(MODIFIER, '')) }];
+      return [
+        {
+          value: bare(left.slice(0, cut.at)),
+          operator: cut.operator,
+          threshold: bare(left.slice(cut.at + cut.operator.length).replace(MODIFIER, '')),
+        },
+      ];
     }
-    if (topOperators(left).length) return comparisonsOf(left);
     return [{ value: left, operator: null, threshold: null }];
   });
 }
@@ -123,7 +129,9 @@ export function constantOf(expression) {
 
 /** Say whether a series is about what some labels name: every label that both have is the same. */
 export const isAbout = (seriesLabels, labels) =>
-  Object.entries(seriesLabels).every(([name, value]) => name === '__name__' || !(name in labels) || labels[name] === value);
+  Object.entries(seriesLabels).every(
+    ([name, value]) => name === '__name__' || !(name in labels) || labels[name] === value,
+  );
 
 /** Return a selector of labels: `{a="b"}` with everything escaped that PromQL wants escaped. */
 export function selector(labels) {

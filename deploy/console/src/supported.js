@@ -15,7 +15,15 @@ const LEGEND = {
   showLegend: ANY,
   values: ['percent', 'value'],
 };
-const TOOLTIP = { mode: ['single', 'multi'], sort: ['none', 'desc'], showColorScale: [false], yHistogram: ANY, hideZeros: [false], maxHeight: ANY, maxWidth: ANY };
+const TOOLTIP = {
+  mode: ['single', 'multi'],
+  sort: ['none', 'desc'],
+  showColorScale: [false],
+  yHistogram: ANY,
+  hideZeros: [false],
+  maxHeight: ANY,
+  maxWidth: ANY,
+};
 const SIZES = { minVizHeight: ANY, maxVizHeight: ANY, minVizWidth: ANY, sizing: ANY, orientation: ANY };
 
 // Per kind of panel: every option, with the values that are drawn as Grafana draws them; ANY where none matters here.
@@ -35,7 +43,15 @@ const OPTIONS = {
   heatmap: {
     calculate: [false],
     cellGap: ANY,
-    color: { exponent: ANY, fill: ANY, mode: ['scheme'], reverse: [false], scale: ['exponential'], scheme: KNOWN_SCHEMES, steps: ANY },
+    color: {
+      exponent: ANY,
+      fill: ANY,
+      mode: ['scheme'],
+      reverse: [false],
+      scale: ['exponential'],
+      scheme: KNOWN_SCHEMES,
+      steps: ANY,
+    },
     exemplars: ANY,
     filterValues: ANY,
     legend: { show: ANY },
@@ -63,7 +79,14 @@ const OPTIONS = {
     reduceOptions: REDUCE,
     tooltip: TOOLTIP,
   },
-  table: { cellHeight: ANY, footer: { show: [false], countRows: ANY, fields: ANY, reducer: ANY }, frameIndex: [0], showHeader: [true], showTypeIcons: ANY, sortBy: ANY },
+  table: {
+    cellHeight: ANY,
+    footer: { show: [false], countRows: ANY, fields: ANY, reducer: ANY },
+    frameIndex: [0],
+    showHeader: [true],
+    showTypeIcons: ANY,
+    sortBy: ANY,
+  },
   'state-timeline': {
     alignValue: ANY,
     legend: { ...LEGEND, showLegend: [false] },
@@ -123,17 +146,23 @@ export function unknownFeatures(dashboard) {
   for (const variable of dashboard.templating?.list ?? []) {
     const where = `variable ${variable.name}`;
     if (!KNOWN_VARIABLES.includes(variable.type)) found.push(`${where}: type ${variable.type}`);
-    if (variable.type === 'query' && !labelValuesQuery(queryText(variable))) found.push(`${where}: query ${queryText(variable)}`);
+    if (variable.type === 'query' && !labelValuesQuery(queryText(variable)))
+      found.push(`${where}: query ${queryText(variable)}`);
   }
   if (dashboard.annotations?.list?.length) found.push('annotations');
   const panels = (dashboard.panels ?? []).flatMap((panel) => (panel.type === 'row' ? (panel.panels ?? []) : [panel]));
-  return [...found, ...panels.flatMap((panel) => unknownOfPanel(panel).map((what) => `panel “${panel.title}”: ${what}`))];
+  return [
+    ...found,
+    ...panels.flatMap((panel) => unknownOfPanel(panel).map((what) => `panel “${panel.title}”: ${what}`)),
+  ];
 }
 
 function unknownOfPanel(panel) {
   if (!KNOWN_PANELS.includes(panel.type)) return [`type ${panel.type}`];
   const { defaults = {}, overrides = [] } = panel.fieldConfig ?? {};
-  const found = Object.keys(panel).filter((name) => !PANEL.includes(name)).map((name) => `property ${name}`);
+  const found = Object.keys(panel)
+    .filter((name) => !PANEL.includes(name))
+    .map((name) => `property ${name}`);
   if (panel.transformations?.length) found.push('transformations');
   found.push(...unknownIn(panel.options ?? {}, OPTIONS[panel.type], 'options'));
   found.push(...unknownOfField(defaults, 'defaults'));
@@ -154,7 +183,8 @@ function unknownOfPanel(panel) {
 function unknownOfField(field, where) {
   const found = unknownIn(field, FIELD, where);
   if (!isKnownUnit(field.unit)) found.push(`${where}.unit ${field.unit}`);
-  for (const { type } of field.mappings ?? []) if (!['value', 'range', 'special'].includes(type)) found.push(`mapping ${type}`);
+  for (const { type } of field.mappings ?? [])
+    if (!['value', 'range', 'special'].includes(type)) found.push(`mapping ${type}`);
   return found;
 }
 
@@ -162,7 +192,10 @@ function unknownOfField(field, where) {
 function unknownIn(value, known, path) {
   if (known === ANY) return [];
   if (Array.isArray(known)) {
-    return [value].flat().filter((one) => !known.includes(one)).map((one) => `${path} ${JSON.stringify(one)}`);
+    return [value]
+      .flat()
+      .filter((one) => !known.includes(one))
+      .map((one) => `${path} ${JSON.stringify(one)}`);
   }
   return Object.entries(value ?? {}).flatMap(([name, inner]) =>
     name in known ? unknownIn(inner, known[name], `${path}.${name}`) : [`${path}.${name}`],

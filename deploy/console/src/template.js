@@ -84,7 +84,10 @@ export function orderedOptions(values, { regex, sort }) {
   let kept = values;
   if (pattern) {
     const expression = new RegExp(pattern[1], pattern[2].replace('g', ''));
-    kept = values.map((value) => expression.exec(value)).filter(Boolean).map((hit) => hit[1] ?? hit[0]);
+    kept = values
+      .map((value) => expression.exec(value))
+      .filter(Boolean)
+      .map((hit) => hit[1] ?? hit[0]);
   }
   const unique = [...new Set(kept)];
   if (!sort) return unique;

@@ -11,18 +11,6 @@ export function durationMs(text) {
   return total;
 }
 
-/** Write milliseconds as Prometheus writes a duration: `90000` is `1m30s`. */
-export function promDuration(milliseconds) {
-  let rest = Math.max(1, Math.round(milliseconds));
-  let text = '';
-  for (const unit of ['h', 'm', 's', 'ms']) {
-    const count = Math.floor(rest / LENGTHS_MS[unit]);
-    if (count) text += `${count}${unit}`;
-    rest -= count * LENGTHS_MS[unit];
-  }
-  return text;
-}
-
 /** Return the epoch milliseconds of `now`, `now-6h`, `now/d`, an ISO date or a number; NaN if it is none of these. */
 export function parseTime(text, now, { roundUp = false } = {}) {
   const relative = /^now((?:[-+]\d+(?:ms|[smhdwMy]))*)(?:\/([smhdwMy]))?$/.exec(String(text));

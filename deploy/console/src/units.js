@@ -25,14 +25,25 @@ const COUNTS = ['', 'K', 'M', 'B', 'T'];
 const WORDS = ['', ' K', ' Mil', ' Bil', ' Tri', ' Quadr', ' Quint', ' Sext', ' Sept'];
 
 /** Write a value with the prefix that leaves one to three digits before the point. */
-const scaled = (base, suffixes, zero = 0) => (value, decimals) => {
-  if (!Number.isFinite(value)) return [fixed(value), ''];
-  const power = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)) / Math.log10(base));
-  const index = Math.min(suffixes.length - 1, Math.max(0, zero + power));
-  return [fixed(value / base ** (index - zero), decimals), suffixes[index]];
-};
-const si = (unit, offset = 0) => scaled(1000, SI.map((prefix) => ` ${prefix}${unit}`), SI.indexOf('') + offset);
-const binary = (unit) => scaled(1024, BINARY.map((prefix) => ` ${prefix}${unit}`));
+const scaled =
+  (base, suffixes, zero = 0) =>
+  (value, decimals) => {
+    if (!Number.isFinite(value)) return [fixed(value), ''];
+    const power = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)) / Math.log10(base));
+    const index = Math.min(suffixes.length - 1, Math.max(0, zero + power));
+    return [fixed(value / base ** (index - zero), decimals), suffixes[index]];
+  };
+const si = (unit, offset = 0) =>
+  scaled(
+    1000,
+    SI.map((prefix) => ` ${prefix}${unit}`),
+    SI.indexOf('') + offset,
+  );
+const binary = (unit) =>
+  scaled(
+    1024,
+    BINARY.map((prefix) => ` ${prefix}${unit}`),
+  );
 const counted = (unit) => {
   const write = scaled(1000, COUNTS);
   return (value, decimals) => {
@@ -40,7 +51,9 @@ const counted = (unit) => {
     return [text, `${suffix} ${unit}`];
   };
 };
-const plain = (unit, factor = 1) => (value, decimals) => [fixed(value * factor, decimals), unit];
+const plain =
+  (unit, factor = 1) =>
+  (value, decimals) => [fixed(value * factor, decimals), unit];
 
 // From where on a duration is written in which unit, and how many seconds that unit has.
 const STEPS = [

@@ -31,7 +31,7 @@ _GROUP_DURATIONS = ("interval", "query_offset")
 _RULE_DURATIONS = ("for", "keep_firing_for")
 
 
-def scale_rules(source: Path, target: Path, *, speed: float) -> None:
+def scale_rules(source: Path, target: Path, *, speed: float, most_interval_s: float | None = None) -> None:
     """Write rule files whose every window is `speed` times shorter.
 
     Divided are: range selectors and subqueries with their steps, offsets, ``for``, ``keep_firing_for``, and the
@@ -47,6 +47,8 @@ def scale_rules(source: Path, target: Path, *, speed: float) -> None:
         source: A rule file, or a folder whose files ``*.yml`` and ``*.yaml`` are all scaled.
         target: Where to write: a file if `source` is one, else a folder, made if it is missing.
         speed: 1 or more. Durations are rounded down to milliseconds.
+        most_interval_s: Groups are evaluated at least this often; None leaves that to their scaled ``interval``. It
+            changes how soon something is seen, not what: windows and steps are written out in every expression.
 
     Raises:
         ValueError: `speed` is below 1 or not finite, a duration would vanish, or `target` is `source`.
@@ -57,14 +59,14 @@ def scale_rules(source: Path, target: Path, *, speed: float) -> None:
     if source.resolve() == target.resolve():
         raise ValueError(f"target must differ from source, both are {source}")
     if not source.is_dir():
-        _scale_file(source, target, speed)
+        _scale_file(source, target, speed, most_interval_s)
         return
     files = sorted(file for file in source.iterdir() if file.suffix in {".yml", ".yaml"})
     if not files:
         raise FileNotFoundError(f"{source} holds no rule files (*.yml, *.yaml)")
     target.mkdir(parents=True, exist_ok=True)
     for file in files:
-        _scale_file(file, target / file.name, speed)
+        _scale_file(file, target / file.name, speed, most_interval_s)
 
 
 def scale_expression(expression: str, *, speed: float) -> str:
@@ -91,10 +93,7 @@ def scale_duration(duration: str, *, speed: float) -> str:
     Raises:
         ValueError: The text is no duration, or the result is shorter than a millisecond.
     """
-    if _DURATION.fullmatch(duration):
-        before_ms = float(sum(int(n) * _UNITS_MS[unit] for n, unit in _DURATION_PART.findall(duration)))
-    else:
-        before_ms = float(duration) * 1_000
+    before_ms = _milliseconds(duration)
     if before_ms == 0:
         return "0s"
     rest_ms = math.floor(before_ms / speed)
@@ -108,11 +107,19 @@ def scale_duration(duration: str, *, speed: float) -> str:
     return "".join(parts)
 
 
-def _scale_file(source: Path, target: Path, speed: float) -> None:
+def _milliseconds(duration: str) -> float:
+    if _DURATION.fullmatch(duration):
+        return float(sum(int(n) * _UNITS_MS[unit] for n, unit in _DURATION_PART.findall(duration)))
+    return float(duration) * 1_000
+
+
+def _scale_file(source: Path, target: Path, speed: float, most_interval_s: float | None) -> None:
     content: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8")) or {}
     groups: list[dict[str, Any]] = content.get("groups") or []
     for group in groups:
         _scale_durations(group, _GROUP_DURATIONS, speed)
+        if most_interval_s is not None and _milliseconds(str(group.get("interval", "0"))) > 1_000 * most_interval_s:
+            group["interval"] = f"{round(1_000 * most_interval_s)}ms"
         rules: list[dict[str, Any]] = group.get("rules") or []
         for rule in rules:
             _scale_durations(rule, _RULE_DURATIONS, speed)

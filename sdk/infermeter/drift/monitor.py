@@ -176,13 +176,20 @@ class DriftMonitor:
             self._layout.count_values(cell.shards.mine(), values)
 
     def _count_batch(self, cell: CountsCell, rows: Any) -> None:
-        columns = columns_of(rows)
+        columns = None if isinstance(rows, (list, tuple)) else columns_of(rows)
         if columns is not None:
             self._numpy().count_columns(cell.shards.mine(), columns, number_of_rows(columns))
             return
         if isinstance(rows, (list, tuple)):
+            shard = cell.shards.mine()
             for row in cast("Sequence[Any]", rows):
-                self._count_row(cell, row)
+                form = cast("type[object]", type(row))
+                if form is list or form is tuple:
+                    self._layout.count_values(shard, row)
+                elif form is dict:
+                    self._layout.count_mapping(shard, row)
+                else:
+                    self._count_row(cell, row)
             return
         array: Any = rows.to_numpy() if hasattr(rows, "to_numpy") else rows
         if hasattr(array, "toarray"):  # a sparse matrix

@@ -19,7 +19,8 @@ from tests.benchmarks.rule_cost.history import open_metrics, windows
 from tests.benchmarks.rule_cost.server import SCRAPE_S, Queries, exporter, prometheus
 from tests.benchmarks.rule_cost.table import ALLOWED, Facts, GroupCost, table
 
-from infermeter.check.shipped import rule_files, shipped_rules
+from infermeter.check.rule_files import Rule, read_rules
+from infermeter.check.shipped import rule_files
 from infermeter.cli.stack.binaries import find_or_build, version_of
 from infermeter.cli.stack.reporting import SilentReporter
 
@@ -32,15 +33,17 @@ def main() -> int:
     """Measure, write the table, and return 1 if a group is too expensive."""
     options = _options()
     fleet = Fleet(options.models, options.versions, options.replicas)
+    files = sorted(options.rules.glob("*.yml")) if options.rules else rule_files()
+    rules = [rule for file in files for document in read_rules(file) for rule in document.rules]
     binaries = find_or_build(["prometheus", "promtool"], SilentReporter())
     with tempfile.TemporaryDirectory(prefix="rule-cost-", dir=options.folder) as name:
         folder = Path(name)
-        history_samples = _backfill(binaries["promtool"], fleet, folder)
+        history_samples = _backfill(binaries["promtool"], fleet, rules, folder)
         scrape = Scrape(fleet)
         _say(f"{scrape.series:,} series per scrape")
         with (
             exporter(scrape) as port,
-            prometheus(binaries["prometheus"], rule_files(), port, folder, folder / "data") as server,
+            prometheus(binaries["prometheus"], files, port, folder, folder / "data") as server,
         ):
             _wait(server, options.minutes * 60)
             costs = _costs(server, options.minutes * 60)
@@ -49,7 +52,7 @@ def main() -> int:
                 scraped_series=scrape.series,
                 scrape_interval_s=SCRAPE_S,
                 history_samples=history_samples,
-                history_s=max(windows(shipped_rules()).values(), default=0.0),
+                history_s=max(windows(rules).values(), default=0.0),
                 head_series=int(server.value("prometheus_tsdb_head_series")),
                 memory_bytes=server.value('process_resident_memory_bytes{job="prometheus"}'),
                 cores=server.value('rate(process_cpu_seconds_total{job="prometheus"}[2m])'),
@@ -69,19 +72,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--replicas", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=8.5, help="above 6, so that windows of 5 minutes are full")
     parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--rules", type=Path, help="a folder of rule files; the shipped ones if left out")
     parser.add_argument("--folder", type=Path, help="where 5 GiB fit, for a while")
     return parser.parse_args()
 
 
-def _backfill(promtool: Path, fleet: Fleet, folder: Path) -> int:
+def _backfill(promtool: Path, fleet: Fleet, rules: list[Rule], folder: Path) -> int:
     history, count = folder / "history.txt", 0
     with history.open("w", encoding="utf-8") as file:
-        for line in open_metrics(fleet, shipped_rules(), int(time.time())):
+        for line in open_metrics(fleet, rules, int(time.time())):
             file.write(line + "\n")
             count += not line.startswith("#")
     _say(f"backfilling {count:,} samples ({history.stat().st_size / 2**20:.0f} MiB)")
     (folder / "data").mkdir()
-    command = [promtool, "tsdb", "create-blocks-from", "--max-block-duration=162h", "openmetrics", history]
+    command = [promtool, "tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics", history]
     subprocess.run([*command, folder / "data"], check=True, stdout=subprocess.DEVNULL)
     history.unlink()
     return count

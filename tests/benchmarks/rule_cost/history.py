@@ -15,8 +15,8 @@ from infermeter.check.rule_files import Rule
 
 # Raw series fill their windows while the benchmark runs; what looks back further is written before.
 _LIVE_S = 420.0
-# One sample a minute for a day, one in five before that: in the reach of the staleness that Prometheus bridges.
-_FINE_S, _COARSE_S, _FINE_FOR_S = 60, 300, 86_400
+# One sample a minute for six hours, one in five minutes before that: what Prometheus just bridges.
+_FINE_S, _COARSE_S, _FINE_FOR_S = 60, 300, 21_600
 
 
 def windows(rules: list[Rule]) -> dict[str, float]:

@@ -50,8 +50,8 @@ def table(fleet: Fleet, costs: list[GroupCost], facts: Facts) -> str:
     about = (
         f"Written by `make rule-costs` for {size}: {facts.scraped_series:,} series, scraped every "
         f"{facts.scrape_interval_s:.0f} s, and {facts.history_samples:,} samples of what the rules would have recorded "
-        f"in the {facts.history_s / 86400:.0f} days before (one a minute for the last day, one in five minutes further "
-        "back)."
+        f"in the {facts.history_s / 86400:.0f} days before (one a minute for the last six hours, one in five minutes "
+        "further back)."
     )
     load = (
         f"Prometheus {facts.prometheus} held {facts.head_series:,} series in {facts.memory_bytes / 2**30:.1f} GiB and "

@@ -28,7 +28,10 @@ const PLANTED = {
   'a new field option': (panel) => (panel.fieldConfig.defaults.custom.axisSoftMin = 1),
   'an unknown matcher': (panel) => panel.fieldConfig.overrides.push({ matcher: { id: 'byValue' }, properties: [] }),
   'an unknown override': (panel) =>
-    panel.fieldConfig.overrides.push({ matcher: { id: 'byName', options: 'a' }, properties: [{ id: 'custom.axisColorMode', value: 1 }] }),
+    panel.fieldConfig.overrides.push({
+      matcher: { id: 'byName', options: 'a' },
+      properties: [{ id: 'custom.axisColorMode', value: 1 }],
+    }),
   'another format of a query': (panel) => (panel.targets[0].format = 'logs'),
 };
 

@@ -47,7 +47,8 @@ test('ticks are round in their unit', () => {
 });
 
 test('ticks have as many decimals as they need', () => {
-  const ticks = (from, step, count, field) => Array.from({ length: count }, (_, i) => formatTick(from + i * step, step, field));
+  const ticks = (from, step, count, field) =>
+    Array.from({ length: count }, (_, i) => formatTick(from + i * step, step, field));
   assert.deepEqual(ticks(0, 0.25, 5, { unit: 'percentunit' }), ['0%', '25%', '50%', '75%', '100%']);
   assert.deepEqual(ticks(0, 0.005, 4, { unit: 's' }), ['0 s', '5 ms', '10 ms', '15 ms']);
   assert.deepEqual(ticks(0, 250, 6, { unit: 'short' }), ['0', '250', '500', '750', '1 K', '1.25 K']);

@@ -13,7 +13,13 @@ export function gauge(body, { panel, series, context }) {
   const names = JSON.stringify(items.map(({ name }) => name));
   if (body.dataset.dials !== names) {
     body.dataset.dials = names;
-    body.replaceChildren(el('div', { class: 'gauges' }, items.map((item) => frame(item, items.length > 1, context))));
+    body.replaceChildren(
+      el(
+        'div',
+        { class: 'gauges' },
+        items.map((item) => frame(item, items.length > 1, context)),
+      ),
+    );
   }
   const dials = body.querySelectorAll('.gauge');
   items.forEach((item, i) => dial(dials[i], item, panel.options?.showThresholdMarkers !== false));

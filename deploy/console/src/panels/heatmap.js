@@ -14,10 +14,15 @@ export function heatmap(body, { panel, series, range, context }) {
   const options = panel.options ?? {};
   const unit = { unit: options.yAxis?.unit ?? panel.fieldConfig?.defaults?.unit };
   const least = options.filterValues?.le ?? 0;
-  const cells = rows.flatMap(({ counts }, y) => [...counts].filter(([, count]) => count > least).map(([at, count]) => [at, y, count]));
+  const cells = rows.flatMap(({ counts }, y) =>
+    [...counts].filter(([, count]) => count > least).map(([at, count]) => [at, y, count]),
+  );
   const most = cells.reduce((top, [, , count]) => Math.max(top, count), 0);
   if (!body.querySelector('.plot')) {
-    body.replaceChildren(el('div', { class: 'plot', role: 'img' }), el('div', { class: 'scale', 'aria-hidden': 'true' }));
+    body.replaceChildren(
+      el('div', { class: 'plot', role: 'img' }),
+      el('div', { class: 'scale', 'aria-hidden': 'true' }),
+    );
   }
   const plot = body.querySelector('.plot');
   const colours = heatScale(options.color?.scheme, themeMode());
@@ -25,7 +30,10 @@ export function heatmap(body, { panel, series, range, context }) {
   const bound = (value) => (Number.isFinite(value) ? exactly(value, unit) : '∞');
   const chart = drawChart(plot, {
     grid: { left: 10, right: 16, top: 12, bottom: 4, containLabel: true },
-    xAxis: { ...timeAxis({ start: range.start * 1000, end: range.end * 1000 }, plot.clientWidth), splitLine: { show: false } },
+    xAxis: {
+      ...timeAxis({ start: range.start * 1000, end: range.end * 1000 }, plot.clientWidth),
+      splitLine: { show: false },
+    },
     yAxis: {
       type: 'category',
       data: rows.map(({ high }) => bound(high)),
@@ -36,7 +44,11 @@ export function heatmap(body, { panel, series, range, context }) {
     tooltip: {
       ...tooltip(),
       formatter: ({ value: [at, y, count] }) =>
-        el('div', {}, `${clockText(at)}: ${bound(rows[y].low)} to ${bound(rows[y].high)}: ${format(count, { unit: 'short' })}`),
+        el(
+          'div',
+          {},
+          `${clockText(at)}: ${bound(rows[y].low)} to ${bound(rows[y].high)}: ${format(count, { unit: 'short' })}`,
+        ),
     },
     series: [cellSeries(cells, { stepMs: range.step * 1000, gap: options.cellGap ?? 1, shade })],
   });
@@ -49,7 +61,9 @@ export function heatmap(body, { panel, series, range, context }) {
 
 /** A bucket's bound has as many decimals as it was written with. */
 function exactly(value, { unit }) {
-  return format(value, { unit }).replace(/(\.\d*?)0+(?=\D|$)/, '$1').replace(/\.(?=\D|$)/, '');
+  return format(value, { unit })
+    .replace(/(\.\d*?)0+(?=\D|$)/, '$1')
+    .replace(/\.(?=\D|$)/, '');
 }
 
 const cellSeries = (cells, { stepMs, gap, shade }) => ({
@@ -66,7 +80,12 @@ const cellSeries = (cells, { stepMs, gap, shade }) => ({
     const between = right - left > 4 ? gap : 0;
     return {
       type: 'rect',
-      shape: { x: left, y: y - height / 2 + gap / 2, width: Math.max(1, right - left - between), height: Math.max(1, height - gap) },
+      shape: {
+        x: left,
+        y: y - height / 2 + gap / 2,
+        width: Math.max(1, right - left - between),
+        height: Math.max(1, height - gap),
+      },
       style: { fill: shade(api.value(2)) },
     };
   },
@@ -95,5 +114,7 @@ function drawScale(node, colours, most, shown) {
 function summary(rows, bound) {
   const totals = rows.map(({ counts }) => [...counts.values()].reduce((sum, count) => sum + count, 0));
   const fullest = totals.indexOf(Math.max(...totals));
-  return fullest < 0 ? 'Nothing counted' : `Most counts between ${bound(rows[fullest].low)} and ${bound(rows[fullest].high)}`;
+  return fullest < 0
+    ? 'Nothing counted'
+    : `Most counts between ${bound(rows[fullest].low)} and ${bound(rows[fullest].high)}`;
 }

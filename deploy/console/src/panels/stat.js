@@ -14,7 +14,11 @@ export function stat(body, { panel, series, context }) {
   const named = textMode === 'value_and_name' || textMode === 'name' || (textMode === 'auto' && items.length > 1);
   const key = [themeMode(), items.map(({ name, text, value, values }) => [name, text, value, values])];
   replaceIfChanged(body, key, () => [
-    el('div', { class: 'stats' }, items.map((item) => one(item, { named, graphMode, colorMode, context }))),
+    el(
+      'div',
+      { class: 'stats' },
+      items.map((item) => one(item, { named, graphMode, colorMode, context })),
+    ),
   ]);
   return items.map(({ name, text }) => (named ? `${name}: ${text}` : text)).join(', ');
 }
@@ -49,6 +53,12 @@ function sparkline(values, stroke) {
     'svg',
     { class: 'sparkline', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
     svg('polygon', { points: `0,${HEIGHT} ${line} ${WIDTH},${HEIGHT}`, fill: stroke, opacity: '0.16' }),
-    svg('polyline', { points: line, fill: 'none', stroke, 'stroke-width': '1.5', 'vector-effect': 'non-scaling-stroke' }),
+    svg('polyline', {
+      points: line,
+      fill: 'none',
+      stroke,
+      'stroke-width': '1.5',
+      'vector-effect': 'non-scaling-stroke',
+    }),
   );
 }

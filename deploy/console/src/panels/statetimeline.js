@@ -48,7 +48,12 @@ export function stateTimeline(body, { panel, series, range, context }) {
       formatter: ({ dataIndex }) => {
         const block = blocks[dataIndex];
         const span = `${clockText(block.from)} to ${clockText(block.to)}`;
-        return el('div', { class: 'tooltip' }, el('div', {}, items[block.lane].name), el('div', {}, `${span}: ${written(block)}`));
+        return el(
+          'div',
+          { class: 'tooltip' },
+          el('div', {}, items[block.lane].name),
+          el('div', {}, `${span}: ${written(block)}`),
+        );
       },
     },
     series: [
@@ -66,7 +71,10 @@ export function stateTimeline(body, { panel, series, range, context }) {
           return {
             type: 'rect',
             shape: { x: left, y: y - height / 2, width: Math.max(1, right - left), height },
-            style: { fill: colour(block.state, mode), opacity: (items[block.lane].field.custom?.fillOpacity ?? 80) / 100 },
+            style: {
+              fill: colour(block.state, mode),
+              opacity: (items[block.lane].field.custom?.fillOpacity ?? 80) / 100,
+            },
           };
         },
       },

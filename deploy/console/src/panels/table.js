@@ -21,7 +21,12 @@ export function table(body, { panel, series, context }) {
     table(body, { panel, series, context });
     body.querySelectorAll('thead button')[column]?.focus();
   };
-  const key = [themeMode(), order, columns.map(({ title }) => title), rows.map((row) => row.map(({ text, value }) => [text, value]))];
+  const key = [
+    themeMode(),
+    order,
+    columns.map(({ title }) => title),
+    rows.map((row) => row.map(({ text, value }) => [text, value])),
+  ];
   replaceIfChanged(body, key, () => [draw({ columns, rows, order, sortBy, panel, context })]);
   return `Table of ${rows.length} rows`;
 }
@@ -36,7 +41,10 @@ function columnsOf(panel, series) {
     ...queries.map((refId) => ({ key: queries.length > 1 ? `Value #${refId}` : 'Value', refId, numeric: true })),
   ];
   return columns
-    .map((column) => ({ ...column, field: fieldFor(panel, { name: column.key, refId: column.refId, type: typeOf(column) }) }))
+    .map((column) => ({
+      ...column,
+      field: fieldFor(panel, { name: column.key, refId: column.refId, type: typeOf(column) }),
+    }))
     .filter(({ field }) => !field.custom?.hidden && !field.custom?.hideFrom?.viz)
     .map((column) => ({ ...column, title: column.field.displayName || column.key }));
 }
@@ -85,9 +93,21 @@ function draw({ columns, rows, order, sortBy, panel, context }) {
     const node = el('td', { class: numeric ? 'number' : '' });
     const link = first ? seriesLink(field, row.labels, context) : null;
     node.append(link ? el('a', { href: link.href, title: link.title }, text) : text);
-    if (numeric && field.custom?.cellOptions?.type === 'color-text') node.style.color = wordColour(valueColourName(field, value), mode);
+    if (numeric && field.custom?.cellOptions?.type === 'color-text')
+      node.style.color = wordColour(valueColourName(field, value), mode);
     return node;
   };
-  const body = rows.map((row) => el('tr', {}, row.map((one, i) => cell(one, columns[i], i === 0))));
-  return el('table', { class: 'data', 'aria-label': panel.title }, el('thead', {}, el('tr', {}, head)), el('tbody', {}, body));
+  const body = rows.map((row) =>
+    el(
+      'tr',
+      {},
+      row.map((one, i) => cell(one, columns[i], i === 0)),
+    ),
+  );
+  return el(
+    'table',
+    { class: 'data', 'aria-label': panel.title },
+    el('thead', {}, el('tr', {}, head)),
+    el('tbody', {}, body),
+  );
 }

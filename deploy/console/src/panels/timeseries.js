@@ -16,7 +16,11 @@ const parts = new WeakMap(); // body -> { plot, legend, hidden }
 function partsOf(body) {
   let found = parts.get(body);
   if (!found) {
-    found = { plot: el('div', { class: 'plot', role: 'img' }), legend: el('div', { class: 'legend' }), hidden: new Set() };
+    found = {
+      plot: el('div', { class: 'plot', role: 'img' }),
+      legend: el('div', { class: 'legend' }),
+      hidden: new Set(),
+    };
     body.replaceChildren(found.plot, found.legend);
     parts.set(body, found);
   }
@@ -44,10 +48,13 @@ export function timeseries(body, { panel, series, range, context }) {
 
 function plotLines(plot, { panel, items, range, context, mode }) {
   const field = panel.fieldConfig?.defaults ?? {};
-  const limits = (field.custom?.thresholdsStyle?.mode ?? 'off') === 'off' ? [] : field.thresholds?.steps ?? [];
+  const limits = (field.custom?.thresholdsStyle?.mode ?? 'off') === 'off' ? [] : (field.thresholds?.steps ?? []);
   const steps = limits.filter(({ value }) => value != null);
   const window = { start: range.start * 1000, end: range.end * 1000 };
-  const { low, high } = extentOf(items, steps.map(({ value }) => value));
+  const { low, high } = extentOf(
+    items,
+    steps.map(({ value }) => value),
+  );
   const chart = drawChart(plot, {
     grid: GRID,
     xAxis: timeAxis(window, plot.clientWidth),
@@ -75,7 +82,8 @@ function line({ name, field, colour: shown, values }, stepMs) {
     type: bars ? 'bar' : 'line',
     data,
     color: shown,
-    showSymbol: custom.drawStyle === 'points' || custom.showPoints === 'always' || (custom.showPoints !== 'never' && lonely),
+    showSymbol:
+      custom.drawStyle === 'points' || custom.showPoints === 'always' || (custom.showPoints !== 'never' && lonely),
     symbol: 'circle',
     symbolSize: custom.pointSize ?? 4,
     step: { stepAfter: 'end', stepBefore: 'start' }[custom.lineInterpolation] ?? false,

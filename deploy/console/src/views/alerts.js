@@ -95,31 +95,38 @@ class AlertsView {
   }
 
   #allQuiet(rules) {
-    const text = rules.length ? `Nothing fires. ${rules.length} rules are watching.` : 'Prometheus has no alert rules loaded: infermeter up loads ours.';
+    const text = rules.length
+      ? `Nothing fires. ${rules.length} rules are watching.`
+      : 'Prometheus has no alert rules loaded: infermeter up loads ours.';
     return el('p', { class: 'all-quiet' }, text);
   }
 
   #showQuiet(rules) {
-    const rows = rules.toSorted((a, b) => a.name.localeCompare(b.name)).map((rule) => {
-      const broken = rule.health === 'err' ? ` – cannot be evaluated: ${rule.lastError}` : '';
-      return el(
-        'tr',
-        {},
-        el('th', { scope: 'row' }, el('a', { href: `?view=runbook&alert=${rule.name}` }, rule.name)),
-        el('td', {}, rule.labels?.severity ?? '–'),
-        el('td', { class: rule.state === 'firing' ? 'bad' : '' }, (rule.state ?? 'inactive') + broken),
-        el('td', {}, rule.duration ? `${agoText(rule.duration * 1000)}` : 'at once'),
-        el('td', {}, rule.group),
-      );
-    });
+    const rows = rules
+      .toSorted((a, b) => a.name.localeCompare(b.name))
+      .map((rule) => {
+        const broken = rule.health === 'err' ? ` – cannot be evaluated: ${rule.lastError}` : '';
+        return el(
+          'tr',
+          {},
+          el('th', { scope: 'row' }, el('a', { href: `?view=runbook&alert=${rule.name}` }, rule.name)),
+          el('td', {}, rule.labels?.severity ?? '–'),
+          el('td', { class: rule.state === 'firing' ? 'bad' : '' }, (rule.state ?? 'inactive') + broken),
+          el('td', {}, rule.duration ? `${agoText(rule.duration * 1000)}` : 'at once'),
+          el('td', {}, rule.group),
+        );
+      });
     const key = JSON.stringify(rules.map(({ name, state, health, lastError }) => [name, state, health, lastError]));
     if (this.#quiet.dataset.shown === key) return;
     this.#quiet.dataset.shown = key;
     const head = ['Alert', 'Severity', 'State', 'Fires after', 'Group'].map((text) => el('th', { scope: 'col' }, text));
     this.#quiet.replaceChildren(
       el('h2', {}, 'Every alert rule'),
-      el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Every alert rule' },
-        el('table', { class: 'data' }, el('thead', {}, el('tr', {}, head)), el('tbody', {}, rows))),
+      el(
+        'div',
+        { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Every alert rule' },
+        el('table', { class: 'data' }, el('thead', {}, el('tr', {}, head)), el('tbody', {}, rows)),
+      ),
     );
   }
 }
@@ -145,7 +152,12 @@ function activeOf(rules, silenced) {
   );
   return active
     .filter(({ rule, severity }) => rule.name !== 'Watchdog' && severity !== 'none')
-    .sort((a, b) => STATES[a.alert.state] - STATES[b.alert.state] || (RANK[a.severity] ?? 3) - (RANK[b.severity] ?? 3) || a.key.localeCompare(b.key));
+    .sort(
+      (a, b) =>
+        STATES[a.alert.state] - STATES[b.alert.state] ||
+        (RANK[a.severity] ?? 3) - (RANK[b.severity] ?? 3) ||
+        a.key.localeCompare(b.key),
+    );
 }
 
 /** Alertmanager may know more labels than Prometheus (external ones), never other values. */
@@ -171,10 +183,22 @@ class AlertCard {
     this.node = el(
       'article',
       { class: `alert ${severity}`, 'aria-label': `${severity}: ${rule.name}` },
-      el('header', {}, el('span', { class: `severity ${severity}` }, severity), el('span', { class: 'alertname' }, rule.name), this.#state, this.#since),
+      el(
+        'header',
+        {},
+        el('span', { class: `severity ${severity}` }, severity),
+        el('span', { class: 'alertname' }, rule.name),
+        this.#state,
+        this.#since,
+      ),
       this.#summary,
       this.#description,
-      el('div', { class: 'columns' }, this.#why, el('div', { class: 'what' }, this.#labels(alert), this.#links(), this.#runbook(rule.name))),
+      el(
+        'div',
+        { class: 'columns' },
+        this.#why,
+        el('div', { class: 'what' }, this.#labels(alert), this.#links(), this.#runbook(rule.name)),
+      ),
     );
   }
 
@@ -197,7 +221,12 @@ class AlertCard {
     const { rule, alert } = this.#one;
     const { prometheus, config } = this.#page;
     try {
-      this.#chart = await alertChart(rule, alert, { prometheus, scrapeS: config.scrape_interval_s || 15, now: Date.now(), signal });
+      this.#chart = await alertChart(rule, alert, {
+        prometheus,
+        scrapeS: config.scrape_interval_s || 15,
+        now: Date.now(),
+        signal,
+      });
     } catch (error) {
       if (error.name === 'AbortError' || error instanceof AwayError) throw error;
       this.#chart = null;
@@ -214,17 +243,29 @@ class AlertCard {
 
   #labels(alert) {
     const names = Object.keys(alert.labels).filter((name) => !['alertname', 'severity'].includes(name));
-    return el('dl', { class: 'labels' }, names.map((name) => el('div', {}, el('dt', {}, name), el('dd', {}, alert.labels[name]))));
+    return el(
+      'dl',
+      { class: 'labels' },
+      names.map((name) => el('div', {}, el('dt', {}, name), el('dd', {}, alert.labels[name]))),
+    );
   }
 
   #links() {
     const { rule, alert } = this.#one;
     const links = [];
-    if (EXPLAINED.includes(rule.name) && alert.labels.model_name) links.push(['Explain', explainAddress(rule.name, alert.labels)]);
+    if (EXPLAINED.includes(rule.name) && alert.labels.model_name)
+      links.push(['Explain', explainAddress(rule.name, alert.labels)]);
     if (alert.labels.model_name) links.push(['The model’s dashboard', modelPage(alert.labels)]);
     const { alertmanager } = this.#page.config;
     const nodes = links.map(([text, href]) => el('a', { class: 'button', href }, text));
-    if (alertmanager) nodes.push(el('a', { class: 'button', href: silenceAddress(alertmanager, alert.labels), target: '_blank', rel: 'noreferrer' }, 'Silence in Alertmanager'));
+    if (alertmanager)
+      nodes.push(
+        el(
+          'a',
+          { class: 'button', href: silenceAddress(alertmanager, alert.labels), target: '_blank', rel: 'noreferrer' },
+          'Silence in Alertmanager',
+        ),
+      );
     return el('p', { class: 'actions' }, nodes);
   }
 
@@ -234,7 +275,9 @@ class AlertCard {
     details.addEventListener('toggle', async () => {
       if (!details.open || content.hasChildNodes()) return;
       const text = await readRunbook(name);
-      content.replaceChildren(text == null ? el('p', {}, 'This installation has no runbook of it.') : markdown(text, { level: 3 }));
+      content.replaceChildren(
+        text == null ? el('p', {}, 'This installation has no runbook of it.') : markdown(text, { level: 3 }),
+      );
     });
     return details;
   }
@@ -242,6 +285,8 @@ class AlertCard {
 
 /** Return where Alertmanager's own page makes a silence for exactly these labels. */
 function silenceAddress(alertmanager, labels) {
-  const filter = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ');
+  const filter = Object.entries(labels)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+    .join(', ');
   return `${alertmanager.replace(/\/$/, '')}/#/silences/new?filter=${encodeURIComponent(`{${filter}}`)}`;
 }

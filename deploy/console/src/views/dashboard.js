@@ -2,7 +2,7 @@
 import { writeAddress } from '../address.js';
 import { ANYTHING_MEASURED, sayAway, waitingCard } from '../banner.js';
 import { disposeCharts } from '../chart.js';
-import { askedOf, loadChoices } from '../choices.js';
+import { askedOf, choicesWithoutOptions, loadChoices } from '../choices.js';
 import { el } from '../dom.js';
 import { buildGrid } from '../grid.js';
 import { Loop } from '../loop.js';
@@ -12,6 +12,7 @@ import { clockText, durationMs, parseTime } from '../time.js';
 
 const AT_ONCE = 6; // as many as a browser sends to one server
 const RETRY_MS = 5000;
+const CHOICES_LAST_MS = 60000; // after that a new model may have appeared
 const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m', '30m', '1h', '2h', '1d'];
 
 /**
@@ -38,6 +39,7 @@ class DashboardView {
   #waiting = el('div');
   #watcher;
   #stale = false;
+  #chosenAt = 0;
 
   constructor(root, page, dashboard, before) {
     this.#root = root;
@@ -46,7 +48,12 @@ class DashboardView {
     const { node, frames } = buildGrid(dashboard, { grafanaUrl: page.config.grafana });
     this.#frames = frames;
     const title = el('h1', {}, dashboard.title);
-    root.replaceChildren(el('div', { class: 'head' }, title, this.#toolbar), this.#waiting, ...(before ? [before] : []), node);
+    root.replaceChildren(
+      el('div', { class: 'head' }, title, this.#toolbar),
+      this.#waiting,
+      ...(before ? [before] : []),
+      node,
+    );
     closeOthers(this.#toolbar);
     this.#watch();
     this.#drawToolbar();
@@ -114,13 +121,14 @@ class DashboardView {
     const started = performance.now();
     const window = this.#window();
     try {
-      if (!this.#choices.size || this.#stale) await this.#loadChoices(window, signal);
-      const due = this.#frames.filter((frame) => frame.visible || !frame.drawnAt);
-      await this.#updateAll(due, window, signal);
+      await this.#askFor(window, signal);
       await this.#sayWaiting(window, signal);
       sayAway(this.#page.banner, null);
       const failing = this.#frames.filter(({ state }) => state === 'error').length;
-      this.#say(failing ? `${failing} panel${failing > 1 ? 's' : ''} failing` : `updated ${clockText(Date.now())}`, failing ? 'bad' : 'ok');
+      this.#say(
+        failing ? `${failing} panel${failing > 1 ? 's' : ''} failing` : `updated ${clockText(Date.now())}`,
+        failing ? 'bad' : 'ok',
+      );
       this.#loop.every(this.#periodMs);
       document.body.dataset.ready = String(Math.round(performance.now() - started));
     } catch (error) {
@@ -134,6 +142,16 @@ class DashboardView {
       sayAway(this.#page.banner, error);
       this.#say('Prometheus is away', 'bad');
     }
+  }
+
+  async #askFor(window, signal) {
+    const late = this.#stale || Date.now() - this.#chosenAt > CHOICES_LAST_MS;
+    const early = this.#chosenAt ? null : choicesWithoutOptions(this.#dashboard, this.#page.address.variables);
+    if (early) this.#choices = early;
+    const options = late ? this.#loadChoices(window, signal) : null;
+    if (!early) await options;
+    const due = this.#frames.filter((frame) => frame.visible || !frame.drawnAt);
+    await Promise.all([options, this.#updateAll(due, window, signal)]);
   }
 
   async #updateAll(frames, window, signal) {
@@ -156,12 +174,16 @@ class DashboardView {
     const before = JSON.stringify([...this.#choices]);
     this.#choices = await loadChoices(this.#dashboard, { prometheus, window, asked: address.variables, signal });
     this.#stale = false;
+    this.#chosenAt = Date.now();
     if (JSON.stringify([...this.#choices]) !== before) this.#drawToolbar();
   }
 
   async #sayWaiting(window, signal) {
-    const anything = this.#frames.some(({ state }) => state === 'drawn') && [...this.#choices.values()].some(({ options }) => options.length);
-    const found = anything || (await this.#page.prometheus.instant(ANYTHING_MEASURED, window.endMs / 1000, signal)).length > 0;
+    const anything =
+      this.#frames.some(({ state }) => state === 'drawn') &&
+      [...this.#choices.values()].some(({ options }) => options.length);
+    const found =
+      anything || (await this.#page.prometheus.instant(ANYTHING_MEASURED, window.endMs / 1000, signal)).length > 0;
     if (!found) this.#stale = true; // the choices come with the first samples
     if (found === !this.#waiting.hasChildNodes()) return;
     this.#waiting.replaceChildren(...(found ? [] : [waitingCard()]));
@@ -186,16 +208,42 @@ class DashboardView {
 
   #drawToolbar() {
     const open = this.#toolbar.querySelector('details.picker[open]')?.dataset.picker;
-    const focused = this.#toolbar.contains(document.activeElement) ? document.activeElement.closest('[data-picker]')?.dataset.picker : null;
+    const focused = this.#toolbar.contains(document.activeElement)
+      ? document.activeElement.closest('[data-picker]')?.dataset.picker
+      : null;
     const pickers = [...this.#choices.values()]
       .filter(({ hidden }) => !hidden)
       .map((choice) => variablePicker(choice, (chosen) => this.#choose(choice, chosen)));
     const { timepicker } = this.#dashboard;
     const range = rangePicker(this.#range, timepicker?.time_options, (chosen) => this.#go(chosen));
-    const wider = el('button', { type: 'button', class: 'icon', title: 'Zoom out', 'aria-label': 'Zoom out', onclick: () => this.#zoomOut() }, '−');
-    const again = el('button', { type: 'button', class: 'icon', title: 'Refresh now', 'aria-label': 'Refresh now', onclick: () => this.#again() }, '↻');
-    const refresh = refreshPicker(this.#refreshText, timepicker?.refresh_intervals ?? REFRESHES, (chosen) => this.#go({ refresh: chosen }));
-    this.#toolbar.replaceChildren(...pickers, el('span', { class: 'grow' }), this.#status, range, wider, again, refresh);
+    const wider = el(
+      'button',
+      { type: 'button', class: 'icon', title: 'Zoom out', 'aria-label': 'Zoom out', onclick: () => this.#zoomOut() },
+      '−',
+    );
+    const again = el(
+      'button',
+      {
+        type: 'button',
+        class: 'icon',
+        title: 'Refresh now',
+        'aria-label': 'Refresh now',
+        onclick: () => this.#again(),
+      },
+      '↻',
+    );
+    const refresh = refreshPicker(this.#refreshText, timepicker?.refresh_intervals ?? REFRESHES, (chosen) =>
+      this.#go({ refresh: chosen }),
+    );
+    this.#toolbar.replaceChildren(
+      ...pickers,
+      el('span', { class: 'grow' }),
+      this.#status,
+      range,
+      wider,
+      again,
+      refresh,
+    );
     const reopened = this.#toolbar.querySelector(`[data-picker="${open}"]`);
     if (reopened && open !== 'range') reopened.open = true;
     if (focused) this.#toolbar.querySelector(`[data-picker="${focused}"] summary`)?.focus();
@@ -211,7 +259,10 @@ class DashboardView {
     const { startMs, endMs } = this.#window();
     const half = (endMs - startMs) / 2;
     const to = this.#range.to === 'now' ? 'now' : String(Math.min(Date.now(), Math.round(endMs + half)));
-    this.#go({ from: to === 'now' ? `now-${Math.round((endMs - startMs) / 3e4)}m` : String(Math.round(startMs - half)), to });
+    this.#go({
+      from: to === 'now' ? `now-${Math.round((endMs - startMs) / 3e4)}m` : String(Math.round(startMs - half)),
+      to,
+    });
   }
 }
 

@@ -8,8 +8,13 @@ export function runbookView(root, { address }) {
   const { alert } = address;
   root.replaceChildren(el('article', { class: 'sheet', 'aria-busy': 'true' }, el('p', {}, 'Reading the runbook')));
   readRunbook(alert).then((text) => {
-    const content = text == null ? el('p', {}, `There is no runbook of ${alert} in this installation.`) : markdown(text, { level: 1 });
-    root.replaceChildren(el('article', { class: 'sheet' }, content, el('p', {}, el('a', { href: '?view=alerts' }, 'To the alerts'))));
+    const content =
+      text == null
+        ? el('p', {}, `There is no runbook of ${alert} in this installation.`)
+        : markdown(text, { level: 1 });
+    root.replaceChildren(
+      el('article', { class: 'sheet' }, content, el('p', {}, el('a', { href: '?view=alerts' }, 'To the alerts'))),
+    );
     document.body.dataset.ready = '1';
   });
   return { stop() {}, redraw() {}, changed: () => runbookView(root, { address }) };

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from infermeter.cli.stack.places import Places
 
 _POLL_S = 0.5
-# In the time of the rules, so that they shrink with the windows.
-_PATIENCE_S = 3600.0
+# In the time of the rules, so that they shrink with the windows. Two hours: where the rules have only just been made
+# faster, windows of one hour hold counts of the slow ones at first.
+_PATIENCE_S = 7200.0
 _LONGEST_FOR_S = 900.0
 _SLACK_S = 30.0
 """Besides: starts, exports, scrapes and slow machines do not shrink."""
@@ -93,7 +94,7 @@ class Course:
     def await_calm(self) -> list[Labels]:
         """Wait until no alert fires; return those that still do when patience ends."""
         self._audience.waits("calm")
-        deadline_s = time.monotonic() + _PATIENCE_S * 2 / self._speed + _SLACK_S
+        deadline_s = time.monotonic() + _PATIENCE_S / self._speed + _SLACK_S
         while firing := [labels for labels in self._prometheus.firing() if not _takes_hours(labels)]:
             if time.monotonic() > deadline_s:
                 break

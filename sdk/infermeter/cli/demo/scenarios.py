@@ -135,6 +135,24 @@ _ALL = (
         (_UNANSWERED_SLOWLY,),
     ),
     Scenario(
+        "drift",
+        "One feature of biopsy, texture error, arrives with another offset than in the training data.",
+        (Stated("FeatureDrift", model_name="biopsy", feature="texture error"),),
+        "Which features have drifted most from the training data? (overview); When did which feature leave it? (model)",
+    ),
+    Scenario(
+        "class-shift",
+        "The service of wine answers class_1 where its model says class_0.",
+        (Stated("PredictionDistributionShift", model_name="wine"),),
+        "Which classes are predicted, and in what shares? (overview)",
+    ),
+    Scenario(
+        "stale-pipeline",
+        "The pipeline features runs and succeeds, but its source delivers nothing new.",
+        (Stated("PipelineDataStale", pipeline="features"),),
+        "How old is the newest data? (overview)",
+    ),
+    Scenario(
         "gpu-lost",
         "GPU 1 of node-a falls off the bus.",
         (
@@ -160,6 +178,7 @@ _ALL = (
         "The service of the model assistant passes the number of each conversation as predicted class.",
         (Stated("TelemetryMeasurementsDropped", job="assistant", where="label"),),
         "Where and why are measurements lost? (telemetry health); Which classes were predicted? (model): mostly other",
+        (Stated("PredictionDistributionShift", model_name="assistant", baseline="week"),),
     ),
 )
 
@@ -167,7 +186,7 @@ SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in _AL
 
 TOUR: tuple[tuple[str, ...], ...] = (
     ("error-burst", "slow-replica", "starved-batching", "slow-model", "gpu-lost"),
-    ("hot-gpu", "label-explosion", "host-bound"),
+    ("drift", "class-shift", "host-bound", "hot-gpu", "label-explosion", "stale-pipeline"),
     ("bad-canary", "dead-service"),
 )
 """What the tour breaks, act by act. What breaks at the same time concerns different parts of the fleet, so that each
