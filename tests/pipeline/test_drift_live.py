@@ -85,8 +85,13 @@ def observed(live: LiveStack, model: str) -> float | None:
     return live.value(f'sum(max_over_time(model_feature_values_total{{model_name="{model}"}}[10m]))')
 
 
-def firing(live: LiveStack, alert: str) -> set[str]:
-    rows = live.query(f'ALERTS{{alertname="{alert}",alertstate="firing"}}')
+def judged(live: LiveStack, alert: str) -> set[str]:
+    """Return the models that the alert's expression was ever true for.
+
+    Not whether it fired: these processes end, and their series with them, before its fifteen minutes (15 s here) are
+    over. That it fires is shown where services live on (tests/pipeline/test_demo.py).
+    """
+    rows = live.query(f'count_over_time(ALERTS{{alertname="{alert}"}}[10m])')
     return {labels["model_name"] for labels, _ in rows}
 
 
@@ -118,6 +123,8 @@ def test_recorded_statistics_equal_those_of_the_raw_values(
             timeout_s=50,
         )
     drifted = {"shifted", "spread", "holes"}
-    eventually("FeatureDrift", lambda: firing(live, "FeatureDrift") == drifted, timeout_s=50)
-    assert len(live.query('count by (instance) (model_feature_values_total{feature="f00"})')) == 4
-    assert firing(live, "DriftReferenceMissing") | firing(live, "DriftReferenceInconsistent") == set()
+    eventually("FeatureDrift", lambda: judged(live, "FeatureDrift") == drifted, timeout_s=50)
+    seen = 'max_over_time(model_feature_values_total{feature="f00"}[10m])'
+    assert len(live.query(f"count by (instance) ({seen})")) == 4
+    firing = 'ALERTS{alertname=~"DriftReference.*",alertstate="firing"}'
+    assert live.query(f"count_over_time({firing}[10m])") == []
