@@ -14,7 +14,7 @@ from .control import Control
 from .pods import PODS, Pod
 
 INTERVAL_S = 1.0
-_LOST_GPU, _HOT_GPU = 1, 2
+_LOST_GPU, _HOT_GPU = 4, 5
 
 
 class Gpus:

@@ -36,16 +36,17 @@ class Pod(NamedTuple):
         return np.random.default_rng(zlib.crc32(self.name.encode()))
 
 
+# GPUs have other numbers, and so other UUIDs, than those that `infermeter up` simulates for the machine itself.
 PODS = (
     Pod("biopsy-0", "biopsy-api", "node-a", "biopsy", 14.0),
     Pod("biopsy-1", "biopsy-api", "node-a", "biopsy", 14.0),
     Pod("biopsy-2", "biopsy-api", "node-b", "biopsy", 14.0),
     Pod("wine-0", "wine-api", "node-a", "wine", 20.0),
     Pod("wine-1", "wine-api", "node-b", "wine", 20.0),
-    Pod("digits-0", "digits-api", "node-a", "digits", 30.0, gpus=(0,)),
-    Pod("digits-1", "digits-api", "node-b", "digits", 30.0, gpus=(3,)),
-    Pod("assistant-0", "assistant", "node-b", "assistant", 6.0, gpus=(4,)),
-    Pod("training-0", "training", "node-a", gpus=(1, 2)),
+    Pod("digits-0", "digits-api", "node-a", "digits", 30.0, gpus=(3,)),
+    Pod("digits-1", "digits-api", "node-b", "digits", 30.0, gpus=(6,)),
+    Pod("assistant-0", "assistant", "node-b", "assistant", 6.0, gpus=(7,)),
+    Pod("training-0", "training", "node-a", gpus=(4, 5)),
     Pod("features", "feature-pipeline", "node-a"),
 )
 CANARY_SHARE = 0.2

@@ -28,7 +28,7 @@ TABLE = Path(__file__).parents[1] / "artifacts" / "demo.md"
 
 @pytest.mark.timeout(600)
 def test_the_tour_brings_the_stated_alerts_and_no_others_and_ends_in_calm(start_stack: StartStack) -> None:
-    live = start_stack(fleet=True, speed=SPEED)
+    live = start_stack(fleet=True, gpus=True, speed=SPEED)
     started_s = time.time()
     ran = demo(live, "--tour", "--json")
     assert ran.stderr == ""

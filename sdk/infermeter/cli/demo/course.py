@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from infermeter.cli.stack.places import Places
 
 _POLL_S = 0.5
-# In the time of the rules, so that they shrink with the windows. Two hours: where the rules have only just been made
-# faster, windows of one hour hold counts of the slow ones at first.
+# In the time of the rules, so that they shrink with the windows.
 _PATIENCE_S = 7200.0
 _LONGEST_FOR_S = 900.0
 _SLACK_S = 30.0

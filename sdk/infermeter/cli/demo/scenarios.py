@@ -154,17 +154,17 @@ _ALL = (
     ),
     Scenario(
         "gpu-lost",
-        "GPU 1 of node-a falls off the bus.",
+        "GPU 4 of node-a falls off the bus.",
         (
-            Stated("GPULost", host="node-a", gpu="1"),
-            Stated("GPUXidCritical", host="node-a", gpu="1", xid="79"),
+            Stated("GPULost", host="node-a", gpu="4"),
+            Stated("GPUXidCritical", host="node-a", gpu="4", xid="79"),
         ),
         "Which GPUs have reported an error? How many GPUs are there? (GPU fleet)",
     ),
     Scenario(
         "hot-gpu",
-        "The fan of GPU 2 of node-a stands still.",
-        (Stated("GPUHot", host="node-a", gpu="2"),),
+        "The fan of GPU 5 of node-a stands still.",
+        (Stated("GPUHot", host="node-a", gpu="5"),),
         "How hot are they? (GPU fleet)",
     ),
     Scenario(

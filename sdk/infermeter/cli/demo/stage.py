@@ -5,6 +5,7 @@ Starts only what is missing. Knows no scenario.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from infermeter.cli.demo.alerts import Prometheus
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 USUAL_SPEED, FAST_ENOUGH = 60.0, 10.0
 """Of a stack that the demonstration starts; and from which on a running one is left as it is."""
 _LOCK_WAIT_S = 5.0
+_LONGEST_WINDOW_S, _SLACK_S = 3600.0, 5.0
+"""Of the windows that alerts about models look at."""
 _DATA_TIMEOUT_S = 60.0
 _MODEL_VERSIONS = 8
 _EVERYTHING_ARRIVES = (
@@ -76,11 +79,19 @@ class Stage:
             wanted = speed or (found if found >= FAST_ENOUGH else USUAL_SPEED)
             if not any(part.name == FLEET and part.alive for part in state.parts):
                 state = self._attach_fleet(state, wanted)
-            if abs(found / wanted - 1) > 0.01:
+            changes = abs(found / wanted - 1) > 0.01
+            if changes:
                 self._reporter.say(f"Loading the rules with windows {wanted:g} times shorter than written.")
                 self._usual_speed_file.write_text(f"{found:g}", encoding="utf-8")
                 change_speed(prometheus, state, self.places, wanted)
             write_control(self.places, speed=wanted, faults={})
+        if changes:
+            # A sum of counts over an hour would take one of the long windows for many of the short ones.
+            filling_s = _LONGEST_WINDOW_S / wanted + _SLACK_S
+            self._reporter.say(
+                f"Waiting {filling_s:.0f} s, until they look at nothing that the long ones have counted."
+            )
+            time.sleep(filling_s)
         self._await_data(prometheus)
         return prometheus, wanted
 
