@@ -43,6 +43,18 @@ NOT_RECORDED = {
     "gpu:unallocated:group": "every GPU is held by a pod",
     "gpu_xid:critical_errors:group": "no GPU has reported an error",
     "model_version:slow_while_gpu_idle:ratio": "no model is slow",
+    **dict.fromkeys(
+        (
+            "model_feature_bin:model_feature_this_week:increase1h",
+            "model_feature_bin:model_feature_this_week:ratio1h",
+            "model_feature_bin:model_feature_week_ago:increase1h",
+            "model_feature_bin:model_feature_week_ago:ratio1h",
+            "model_feature:drift_week_psi:1h",
+            "model_feature:drift_week_psi_null:1h",
+            "model_feature:drift_week_psi_significant:1h",
+        ),
+        "compares with a week ago, which the fleet has not seen",
+    ),
 }
 
 

@@ -1,10 +1,9 @@
-// What the page does before it draws: addresses, variables, times, calculations, buckets, lines, rules taken apart.
+// What the page does before it draws: addresses, variables, times, calculations, buckets, lines.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 const source = (name) => import(`../../../deploy/console/src/${name}.js`);
 const { internalLink, readAddress, writeAddress } = await source('address');
-const { comparisonsOf, constantOf, isAbout, selector } = await source('promql');
 const { builtinsOf, choiceOf, interpolate, labelValuesQuery, orderedOptions, seriesName } = await source('template');
 const { agoText, durationMs, parseTime, rangeLabel, stepSeconds } = await source('time');
 const { fieldFor, reduce, thresholdStep } = await source('reduce');
@@ -13,8 +12,6 @@ const { bucketsOf, usedBuckets } = await source('buckets');
 const { extentOf, withGaps } = await source('panels/lines');
 const { lanesOf } = await source('panels/lanes');
 const { AwayError, Prometheus, QueryError } = await source('prometheus');
-const { caseOf } = await source('diagnosis');
-const { rangeAround, unitOf } = await source('alert_chart');
 
 describe('addresses', () => {
   test('carry Grafana’s names there and back', () => {
@@ -314,41 +311,6 @@ describe('lines', () => {
   });
 });
 
-describe('rules taken apart', () => {
-  test('value, operator and limit', () => {
-    assert.deepEqual(comparisonsOf('up == 0'), [{ value: 'up', operator: '==', threshold: '0' }]);
-    assert.deepEqual(comparisonsOf('a{x="> b"} > on (m) group_left () b and c < 3'), [
-      { value: 'a{x="> b"}', operator: '>', threshold: 'b' },
-    ]);
-    assert.deepEqual(comparisonsOf('(rate(a[5m]) > 1) or (b <= bool 2) # > 7'), [
-      { value: 'rate(a[5m])', operator: '>', threshold: '1' },
-      { value: 'b', operator: '<=', threshold: '2' },
-    ]);
-  });
-  test('the value of "a and b" is a', () => {
-    assert.deepEqual(comparisonsOf('p99 and ((x - 1) / y > 3)'), [{ value: 'p99', operator: null, threshold: null }]);
-    assert.deepEqual(comparisonsOf('((a > 1 and b > 2) or (c > 3 and d > 4)) unless e'), [
-      { value: 'a', operator: '>', threshold: '1' },
-      { value: 'c', operator: '>', threshold: '3' },
-    ]);
-    assert.deepEqual(comparisonsOf('standard_model_or_not unless (b > 1)'), [
-      { value: 'standard_model_or_not', operator: null, threshold: null },
-    ]);
-  });
-  test('constants, labels, selectors', () => {
-    assert.deepEqual(['0.3', 'vector(2)', '1e-3', 'x'].map(constantOf), [0.3, 2, 0.001, null]);
-    assert.equal(isAbout({ __name__: 'x', model: 'a', le: '1' }, { model: 'a', severity: 'critical' }), true);
-    assert.equal(isAbout({ model: 'b' }, { model: 'a' }), false);
-    assert.equal(selector({ a: 'x"y\\' }), '{a="x\\"y\\\\"}');
-  });
-  test('units of the shipped alerts', () => {
-    assert.equal(unitOf('model_version:model_inference_latency_seconds:p99_rate5m'), 's');
-    assert.equal(unitOf('max by (gpu) (gpu:utilization_ratio:avg5m{x="1"})'), 'percentunit');
-    assert.equal(unitOf('pipeline:pipeline_run_duration_seconds:last'), 's');
-    assert.equal(unitOf('rate(infermeter_dropped_total[5m])'), 'short');
-  });
-});
-
 describe('answers of Prometheus', () => {
   const answering = (status, content) =>
     new Prometheus('', async () => ({ status, ok: status < 400, text: async () => content }));
@@ -380,24 +342,4 @@ describe('answers of Prometheus', () => {
       AwayError,
     );
   });
-});
-
-test('the chart of an alert ends at this moment and begins before the alert', () => {
-  const range = rangeAround(1000, 1303, 300, 1);
-  assert.equal(range.end, 1303);
-  assert.ok(range.start <= 1000 - 1200 && range.start > 1000 - 1200 - range.step);
-  assert.equal((range.end - range.start) % range.step, 0);
-  assert.equal(rangeAround(1000, 1001, 4, 1).start <= 1000 - 120, true);
-});
-
-test('the diagnosis follows the rules', () => {
-  const slow = { p99: 1, sla: 0.5, gpu: 0.1, queue: 40, batch: 2, limit: 32 };
-  assert.equal(caseOf(slow), 'batching');
-  assert.equal(caseOf({ ...slow, queue: 0.2 }), 'host-bound');
-  assert.equal(caseOf({ ...slow, queue: 1 }), 'unclear');
-  assert.equal(caseOf({ ...slow, queue: null }), 'no-queue');
-  assert.equal(caseOf({ ...slow, gpu: 0.9 }), 'busy');
-  assert.equal(caseOf({ ...slow, gpu: null }), 'no-gpu');
-  assert.equal(caseOf({ ...slow, p99: 0.2 }), 'in-time');
-  assert.equal(caseOf({ ...slow, p99: null }), 'unknown');
 });
