@@ -84,7 +84,7 @@ metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their so
 matrix: .venv/dev ## Write deploy/prometheus/MATRIX.md: which alert fires in which scenario.
 	$(BIN)/python -m tests.contract.alert_matrix
 
-simulate: .venv/dev ## Write deploy/prometheus/SIMULATION.md: false alarms in thirty ordinary days (a quarter of an hour).
+simulate: .venv/dev ## Write deploy/prometheus/SIMULATION.md: false alarms in thirty ordinary days (half an hour).
 	$(BIN)/python -m tests.simulation
 
 .venv/simulate-drift: pyproject.toml
