@@ -113,8 +113,10 @@ class Fleet:
                 drifted = 3.0 if "drift" in self.wrong and i == 0 and bin_index == 3 else 1.0
                 labels = f'{of},feature="{feature}",bin="{bin_index}"'
                 yield self._count("model_feature_values_total", labels, count * drifted / 4)
-                yield f"model_feature_reference_ratio{{{labels}}} 0.25"
-            yield self._count("model_feature_values_total", f'{of},feature="{feature}",bin="missing"', count * 0.01)
+                yield f"model_feature_reference_ratio{{{labels}}} 0.2475"
+            missing = f'{of},feature="{feature}",bin="missing"'
+            yield self._count("model_feature_values_total", missing, count * 0.01)
+            yield f"model_feature_reference_ratio{{{missing}}} 0.01"
             yield f'model_feature_reference_samples{{{of},feature="{feature}"}} 5000'
         if model.batch_limit:
             size = 2.0 if starved else 24.0

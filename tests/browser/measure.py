@@ -35,7 +35,7 @@ def small_stack() -> Iterator[str]:
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Fleet()) as port,
-        prometheus(Path(folder), port) as running,
+        prometheus(Path(folder), port, speed=1) as running,
         console(running.url, page=built, scrape_interval_s=SCRAPE_S, most_bytes=8 << 20) as one,
     ):
         time.sleep(60)

@@ -55,18 +55,18 @@ class RunningPrometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, fleet_port: int, port: int | None = None) -> Iterator[RunningPrometheus]:
-    """Run it until the block ends; its files are in `folder`."""
-    port = port or free_port()
+def prometheus(folder: Path, fleet_port: int, speed: float = SPEED) -> Iterator[RunningPrometheus]:
+    """Run it until the block ends, with the rules at that speed; its files are in `folder`."""
+    port = free_port()
     rules = folder / "rules"
-    scale_rules(asset("deploy/prometheus/rules"), rules, speed=SPEED)
+    scale_rules(asset("deploy/prometheus/rules"), rules, speed=speed)
     jobs = {"infermeter-collector": fleet_port, "prometheus": port}
     scrapes = [
         {"job_name": job, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
         for job, target in jobs.items()
     ]
     config = {
-        "global": {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": f"{SCRAPE_S}s"},
+        "global": {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": f"{30 / speed:g}s"},
         "rule_files": [f"{rules}/*.yml"],
         "scrape_configs": scrapes,
     }

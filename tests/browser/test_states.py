@@ -145,7 +145,7 @@ def test_one_banner_says_that_prometheus_is_away_and_the_page_recovers(
 
 def test_an_empty_prometheus_tells_what_to_do(canned: Console, upstream: StandIn, open_window: Callable[..., Window]):
     upstream.handle = empty
-    page = open_window().open(f"{canned.url}/?refresh=1s")
+    page = open_window().open(canned.url)  # whose refresh is every 30 s
     waiting = page.locator(".waiting")
     waiting.wait_for()
     keep(page, "waiting-dark")
@@ -153,7 +153,7 @@ def test_an_empty_prometheus_tells_what_to_do(canned: Console, upstream: StandIn
     assert {"infermeter demo", "infermeter doctor"} <= set(waiting.locator("code").all_inner_texts())
 
     upstream.handle = known_samples
-    waiting.wait_for(state="detached")
+    waiting.wait_for(state="detached", timeout=15_000)
     page.click("[data-picker=model] summary")
     page.wait_for_selector("[data-picker=model] label:has-text('fraud')")
 

@@ -12,6 +12,7 @@ import { clockText, durationMs, parseTime } from '../time.js';
 
 const AT_ONCE = 6; // as many as a browser sends to one server
 const RETRY_MS = 5000;
+const YOUNG_MS = 90000; // a stack that has just started fills its panels within
 const CHOICES_LAST_MS = 60000; // after that a new model may have appeared
 const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m', '30m', '1h', '2h', '1d'];
 
@@ -40,6 +41,7 @@ class DashboardView {
   #watcher;
   #stale = false;
   #chosenAt = 0;
+  #openedAt = performance.now();
 
   constructor(root, page, dashboard, before) {
     this.#root = root;
@@ -117,6 +119,13 @@ class DashboardView {
     return durationMs(this.#refreshText);
   }
 
+  /** Until something is there, and while a young page still has empty panels, the reader is not made to wait. */
+  get #nextMs() {
+    const young = performance.now() - this.#openedAt < YOUNG_MS;
+    const filling = young && this.#frames.some(({ state }) => state === 'empty');
+    return this.#waiting.hasChildNodes() || filling ? Math.min(this.#periodMs, RETRY_MS) : this.#periodMs;
+  }
+
   async #refresh(signal) {
     const started = performance.now();
     const window = this.#window();
@@ -129,7 +138,7 @@ class DashboardView {
         failing ? `${failing} panel${failing > 1 ? 's' : ''} failing` : `updated ${clockText(Date.now())}`,
         failing ? 'bad' : 'ok',
       );
-      this.#loop.every(this.#periodMs);
+      this.#loop.every(this.#nextMs);
       document.body.dataset.ready = String(Math.round(performance.now() - started));
     } catch (error) {
       if (!(error instanceof AwayError || error instanceof QueryError)) throw error;
