@@ -65,6 +65,7 @@ class Missing(list[str]):
         return not len(self)
 
 
+@pytest.mark.unsettled
 @pytest.mark.timeout(600)
 def test_every_query_has_data_and_every_rule_records_the_same_over_both_ways(start_stack: StartStack) -> None:
     over_scrapes = watched(start_stack, "scrape")
