@@ -38,7 +38,8 @@ console: .venv/stack ## Build the console's page, if its sources have changed.
 	@$(BIN)/infermeter console --build
 
 test: check chromium test-oldest ## Run all checks and all tests, with the real stack.
-	$(PYTEST) --ignore=tests/contract # which check has run
+	$(PYTEST) --ignore=tests/contract --ignore=tests/browser # which check has run, and what needs a process of its own:
+	$(PYTEST) tests/browser # Playwright's event loop runs in the main thread until the end
 
 test-unit: .venv/dev ## Run the tests that start no stack.
 	$(PYTEST) -m "not pipeline and not browser and not hardware and not unsettled"
