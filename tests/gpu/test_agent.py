@@ -14,9 +14,10 @@ from tests.waiting import until
 
 import infermeter
 from infermeter import clock
-from infermeter.gpu.agent import AgentRunsError
+from infermeter.gpu.agent import Agent, AgentRunsError
 from infermeter.gpu.publishing import exporter_answers
 from infermeter.gpu.reader import NvmlReader
+from infermeter.gpu.schema import PROFILES
 from infermeter.gpu.simulated import SimulatedReader
 
 UP = """# HELP infermeter_gpu_nvml_up Whether the driver of the GPUs can be read: 1 or 0
@@ -65,6 +66,20 @@ def test_a_driver_that_hangs_leaves_a_page_that_says_so_and_comes_back(nvml: Fak
     nvml.clear_rules()
     until(lambda: "DCGM_FI_DEV_GPU_UTIL" in get(f"{url}/metrics")[1], "the GPUs again")
     assert get(f"{url}/healthz") == (200, "ok\n")
+
+
+def test_the_age_is_shown_once_a_reading_has_been_missed(captured_metrics, tmp_path: Path, monkeypatch) -> None:
+    agent = Agent(SimulatedReader(), PROFILES["dcgm-4.8"], interval_s=600.0, folder=tmp_path)
+    monotonic_s, later_s = clock.monotonic_s, [0.0]
+    monkeypatch.setattr(clock, "monotonic_s", lambda: monotonic_s() + later_s[0])
+    try:
+        until(lambda: "DCGM_FI_DEV_GPU_UTIL" in agent.page(), "the first reading")
+        later_s[0] = 900.0
+        assert "infermeter_gpu_snapshot_age_seconds" not in agent.page()
+        later_s[0] = 1300.0
+        assert "infermeter_gpu_snapshot_age_seconds 1300" in agent.page()
+    finally:
+        agent.close()
 
 
 def test_without_a_driver_the_agent_answers_and_says_why(nvml: FakeNvml, serve) -> None:

@@ -68,7 +68,8 @@ class Agent:
         gpus = self._renderer.render(believed, pods) if believed is not None else ""
         is_up = snapshot is not None and not snapshot.problem
         page = gpus + number_family(catalog.GPU_UP, float(is_up))
-        if snapshot is not None and owner.age_s(snapshot) > owner.interval_s:  # late; so pages are otherwise the same
+        # Only once a reading has been missed: a page that comes just before the next one is as good as any other.
+        if snapshot is not None and owner.age_s(snapshot) > 2 * owner.interval_s:
             page += number_family(catalog.GPU_SNAPSHOT_AGE, round(owner.age_s(snapshot), 1))
         return page
 
