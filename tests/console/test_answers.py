@@ -149,6 +149,16 @@ class TestFilesOfOurs:
             assert got.body == files[one["file"]].read_bytes()
             assert got.json["title"] == one["title"]
 
+    def test_an_address_copied_from_grafana_leads_to_the_same_place(self, open_console: Console):
+        copied = "/d/infermeter-model/model-in-depth?orgId=1&from=now-6h&to=now&var-model=a%26b&var-model=c&d=x"
+        reply = open_console.ask(copied)
+        assert reply.status == 307
+        kept = "orgId=1&from=now-6h&to=now&var-model=a%26b&var-model=c"
+        assert reply.headers["location"] == f"/?d=infermeter-model&{kept}"
+        foreign = open_console.ask("/d/%0d%0aSet-Cookie:a?x=%0d%0aSet-Cookie:a")
+        assert foreign.headers["location"] == "/?d=%0D%0ASet-Cookie%3Aa&x=%0D%0ASet-Cookie%3Aa"
+        assert "set-cookie" not in foreign.headers
+
     def test_every_runbook_is_served_as_markdown(self, open_console: Console):
         for path in asset("deploy/runbooks").glob("*.md"):
             got = open_console.ask(f"/api/runbooks/{path.stem}")
