@@ -1,11 +1,14 @@
-"""Measures the page's budgets and prints them: `python -m tests.browser.measure [URL]`, by default its own small stack.
+"""Measures the page's budgets with the whole stack that `up` starts: `python -m tests.browser.measure`.
 
-Sizes are exact; times depend on the machine, so nothing here passes or fails.
+`python -m tests.browser.measure URL` measures a console that runs. Sizes are exact; times depend on the machine, so
+nothing here passes or fails.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,33 +16,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import CDPSession, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 from tests.browser.chromium import FLAGS, chromium_binary
-from tests.browser.fleet import Fleet, serving
-from tests.browser.running_prometheus import SCRAPE_S, prometheus
-from tests.console.running_console import console
 
 from infermeter.cli.stack.reporting import SilentReporter
 from infermeter.cli.web.page_build import find_or_build_page
 
 WATCHED_S = 20
+LONGEST_S = 60
 
 
-@contextmanager
-def small_stack() -> Iterator[str]:
-    """Serve the page before a Prometheus with a minute of the stand-in fleet."""
+def weigh() -> None:
+    """Print what a browser has to fetch before anything is drawn."""
     built = find_or_build_page(SilentReporter())
     files = [path for path in Path(built or ".").rglob("*") if path.suffix in (".js", ".css", ".html")]
     size = sum(len(gzip.compress(path.read_bytes(), 6)) for path in files)
     print(f"page, compressed: {size / 1000:.0f} kB (budget 300)")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(Fleet()) as port,
-        prometheus(Path(folder), port, speed=1) as running,
-        console(running.url, page=built, scrape_interval_s=SCRAPE_S, most_bytes=8 << 20) as one,
-    ):
-        time.sleep(60)
-        yield one.url
+
+
+@contextmanager
+def whole_stack() -> Iterator[str]:
+    """Type `infermeter up`, open what it says, and tell how long that took; then serve until the block ends."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_binary(), args=list(FLAGS))
+        page = browser.new_context(viewport={"width": 1440, "height": 1340}).new_page()
+        infermeter = (sys.executable, "-m", "infermeter.cli")
+        started = time.perf_counter()
+        up = subprocess.Popen([*infermeter, "up", "--data-dir", folder], stdout=subprocess.PIPE, text=True)
+        try:
+            assert up.stdout is not None
+            said = ""
+            while not (found := re.search(r"open (http://\S+)", said)):
+                line = up.stdout.readline()
+                assert line, f"up ended with {up.wait()}:\n{said}"
+                said += line
+            page.goto(found[1], wait_until="commit")
+            page.wait_for_selector(".panel[data-state=drawn] canvas")
+            print(f"up, to the first chart: {time.perf_counter() - started:.1f} s (budget 10)")
+            empty = filled(page, started)
+            print(f"up, to all panels:      {time.perf_counter() - started:.1f} s (budget 30); still empty: {empty}")
+            browser.close()
+            yield found[1]
+        finally:
+            subprocess.run([*infermeter, "down", "--data-dir", folder], stdout=subprocess.DEVNULL, check=True)
+            up.wait()
+
+
+def filled(page: Page, started: float) -> list[str]:
+    """Wait until every panel of the overview is drawn; after a minute say which are not."""
+    titles = "(boxes) => boxes.map((box) => box.querySelector('h3').textContent)"
+    while True:
+        empty = page.eval_on_selector_all(".panel:not([data-state=drawn])", titles)
+        if not empty or time.perf_counter() - started > LONGEST_S:
+            return empty
+        page.wait_for_timeout(100)
 
 
 def busy_s(session: CDPSession) -> float:
@@ -49,7 +79,7 @@ def busy_s(session: CDPSession) -> float:
 
 
 def measure(url: str) -> None:
-    """Print times and load of the overview."""
+    """Print times and load of the overview, of a quarter of an hour."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_binary(), args=list(FLAGS))
         firsts, alls = [], []
@@ -78,5 +108,6 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         measure(sys.argv[1].rstrip("/"))
     else:
-        with small_stack() as own:
+        weigh()
+        with whole_stack() as own:
             measure(own)

@@ -126,7 +126,7 @@ def test_one_banner_says_that_prometheus_is_away_and_the_page_recovers(
     page = window.page
     banner = page.locator(".banner")
     banner.wait_for(state="visible")
-    assert "Prometheus is away" in banner.inner_text()
+    assert "does not answer (it hung up). The page tries again" in banner.inner_text()  # nothing is shown yet
     assert page.get_by_text("Prometheus is away:").count() == 1
     assert page.locator("[data-state=error]").count() == 0
     keep(page, "away-dark")
@@ -140,6 +140,7 @@ def test_one_banner_says_that_prometheus_is_away_and_the_page_recovers(
     upstream.handle = away
     banner.wait_for(state="visible")
     assert "42" in page.inner_text("main")  # what was known stays
+    assert "What is shown is from before" in banner.inner_text()
     window.problems.clear()  # the browser's own lines about the answers 502
 
 

@@ -120,7 +120,7 @@ class TestPassingOn:
             config = one.ask("/api/config")
 
         assert (reply.status, reply.json["status"], reply.json["errorType"]) == (502, "error", "unavailable")
-        assert "Prometheus at http://127.0.0.1:9 does not answer" in reply.json["error"]
+        assert reply.json["error"] == "Prometheus at http://127.0.0.1:9 does not answer (nobody listens there)."
         assert (config.status, config.json["scrape_interval_s"]) == (200, 15.0)
 
 
