@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from tests.browser.chromium import FLAGS, chromium_binary
 
 from infermeter.cli.stack.reporting import SilentReporter
@@ -35,10 +35,9 @@ def weigh() -> None:
 
 
 @contextmanager
-def whole_stack() -> Iterator[str]:
+def whole_stack(browser: Browser) -> Iterator[str]:
     """Type `infermeter up`, open what it says, and tell how long that took; then serve until the block ends."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_binary(), args=list(FLAGS))
+    with tempfile.TemporaryDirectory() as folder:
         page = browser.new_context(viewport={"width": 1440, "height": 1340}).new_page()
         infermeter = (sys.executable, "-m", "infermeter.cli")
         started = time.perf_counter()
@@ -55,7 +54,7 @@ def whole_stack() -> Iterator[str]:
             print(f"up, to the first chart: {time.perf_counter() - started:.1f} s (budget 10)")
             empty = filled(page, started)
             print(f"up, to all panels:      {time.perf_counter() - started:.1f} s (budget 30); still empty: {empty}")
-            browser.close()
+            page.close()
             yield found[1]
         finally:
             subprocess.run([*infermeter, "down", "--data-dir", folder], stdout=subprocess.DEVNULL, check=True)
@@ -78,36 +77,40 @@ def busy_s(session: CDPSession) -> float:
     return next(float(one["value"]) for one in metrics if one["name"] == "TaskDuration")
 
 
-def measure(url: str) -> None:
+def measure(browser: Browser, url: str) -> None:
     """Print times and load of the overview, of a quarter of an hour."""
+    firsts, alls = [], []
+    for _ in range(3):
+        page = browser.new_context(viewport={"width": 1440, "height": 1340}).new_page()
+        started = time.perf_counter()
+        page.goto(f"{url}/?from=now-15m&refresh=5s", wait_until="commit")
+        page.wait_for_selector(".panel[data-state=drawn] canvas")
+        firsts.append(time.perf_counter() - started)
+        page.locator(".panel[data-state=loading]").first.wait_for(state="detached")
+        alls.append(time.perf_counter() - started)
+    print(f"first chart: {' '.join(f'{one:.2f}' for one in firsts)} s (budget 1.5)")
+    print(f"all panels:  {' '.join(f'{one:.2f}' for one in alls)} s")
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    before = busy_s(session)
+    time.sleep(WATCHED_S)
+    share = (busy_s(session) - before) / WATCHED_S
+    print(f"main thread at a refresh of 5 s: {100 * share:.1f} % of a core (budget 8)")
+    heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
+    print(f"heap: {heap:.0f} MB")
+
+
+def main() -> None:
+    """Measure the console that is named, or one of our own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_binary(), args=list(FLAGS))
-        firsts, alls = [], []
-        for _ in range(3):
-            page = browser.new_context(viewport={"width": 1440, "height": 1340}).new_page()
-            started = time.perf_counter()
-            page.goto(f"{url}/?from=now-15m&refresh=5s", wait_until="commit")
-            page.wait_for_selector(".panel[data-state=drawn] canvas")
-            firsts.append(time.perf_counter() - started)
-            page.locator(".panel[data-state=loading]").first.wait_for(state="detached")
-            alls.append(time.perf_counter() - started)
-        print(f"first chart: {' '.join(f'{one:.2f}' for one in firsts)} s (budget 1.5)")
-        print(f"all panels:  {' '.join(f'{one:.2f}' for one in alls)} s")
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable")
-        before = busy_s(session)
-        time.sleep(WATCHED_S)
-        share = (busy_s(session) - before) / WATCHED_S
-        print(f"main thread at a refresh of 5 s: {100 * share:.1f} % of a core (budget 8)")
-        heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
-        print(f"heap: {heap:.0f} MB")
-        browser.close()
+        if len(sys.argv) > 1:
+            measure(browser, sys.argv[1].rstrip("/"))
+            return
+        weigh()
+        with whole_stack(browser) as own:
+            measure(browser, own)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure(sys.argv[1].rstrip("/"))
-    else:
-        weigh()
-        with whole_stack() as own:
-            measure(own)
+    main()
