@@ -53,8 +53,13 @@ def simulate(name: str, days: int) -> dict[str, dict[str, int]]:
     return found
 
 
-def table(found: dict[str, dict[str, int]], days: int, models: list[str]) -> str:
+def table(by_model: dict[str, dict[str, dict[str, int]]], days: int) -> str:
     """Return the page with the false alarms of both rule sets, for the models that were run."""
+    models = [name for name in MODELS if name in by_model]
+    found: dict[str, Counter[str]] = {"as printed": Counter(), "shipped": Counter()}
+    for counts_of_rules in by_model.values():
+        for rules, counts in counts_of_rules.items():
+            found[rules].update(counts)
     missing = [name for name in MODELS if name not in models]
     lines = [
         f"# False alarms in {days} ordinary days",
@@ -92,6 +97,13 @@ def table(found: dict[str, dict[str, int]], days: int, models: list[str]) -> str
     lines += [
         f"| **all {severity}** | | **{printed}** | **{shipped}** |" for severity, (printed, shipped) in totals.items()
     ]
+    raised = [
+        f"{alert.split()[1]} about {name} ({count})"
+        for name in models
+        for alert, count in by_model[name]["shipped"].items()
+        if alert.split()[0] in totals and count
+    ]
+    lines += ["", f"By the rules as shipped: {', '.join(raised) or 'none'}."]
     return "\n".join([*lines, ""])
 
 
@@ -110,11 +122,8 @@ def main() -> None:
     for name in () if options.table else options.model or MODELS:
         (options.keep / f"{name}.json").write_text(json.dumps(simulate(name, options.days)), encoding="utf-8")
     done = [name for name in MODELS if (options.keep / f"{name}.json").exists()]
-    found: dict[str, Counter[str]] = {"as printed": Counter(), "shipped": Counter()}
-    for name in done:
-        for rules, counts in json.loads((options.keep / f"{name}.json").read_text(encoding="utf-8")).items():
-            found[rules].update(counts)
-    text = table({rules: dict(counts) for rules, counts in found.items()}, options.days, done)
+    by_model = {name: json.loads((options.keep / f"{name}.json").read_text(encoding="utf-8")) for name in done}
+    text = table(by_model, options.days)
     print(text)
     if options.days == 30:
         (asset("deploy/prometheus") / TABLE).write_text(text, encoding="utf-8")
