@@ -42,16 +42,13 @@ test: check chromium test-oldest ## Run all checks and all tests, with the real 
 	$(PYTEST) tests/browser # Playwright's event loop runs in the main thread until the end
 
 test-unit: .venv/dev ## Run the tests that start no stack.
-	$(PYTEST) -m "not pipeline and not browser and not hardware and not unsettled"
+	$(PYTEST) -m "not pipeline and not browser and not hardware"
 
 test-pipeline: .venv/dev ## Run the tests on the real collector, Prometheus and Alertmanager.
 	$(PYTEST) -m pipeline
 
 test-browser: chromium ## Run the tests of the console's page in Chromium.
 	$(PYTEST) tests/browser
-
-test-unsettled: .venv/dev chromium ## Run the live tests that are not reliable yet; make test leaves them out.
-	$(PYTEST) -m unsettled
 
 test-hardware: .venv/dev ## Run the tests that need an NVIDIA GPU, and keep what they print.
 	@$(PYTEST) -m hardware tests/hardware -rA > tests/hardware/last_run.txt 2>&1; \

@@ -19,7 +19,7 @@ from tests.browser.conftest import Window, keep
 
 from infermeter.cli.exit_codes import ExitCode
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.browser, pytest.mark.unsettled]
+pytestmark = [pytest.mark.pipeline, pytest.mark.browser]
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://infermeter.example/infermeter.git"

@@ -20,7 +20,7 @@ from infermeter.cli.demo.alerts import Prometheus
 from infermeter.cli.demo.scenarios import SCENARIOS
 from infermeter.cli.exit_codes import ExitCode
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.unsettled]
+pytestmark = pytest.mark.pipeline
 
 SPEED = 60
 TABLE = Path(__file__).parents[1] / "artifacts" / "demo.md"
