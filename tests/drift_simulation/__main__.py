@@ -88,7 +88,9 @@ def _about(windows: int, seed: int) -> str:
     return (
         f"Written by `make simulate-drift`. Seed {seed}. One normal feature, {REFERENCE_VALUES:,} values in its "
         f"reference; {windows:,} windows per cell for ours and plain PSI, {asked} with their defaults (a tenth of "
-        "it at 50,000 values). Shares of windows with an alert."
+        "it at 50,000 values). Shares of windows with an alert. NannyML takes its threshold from how much chunks of "
+        "the reference differ that are as large as a window: from 5,000 values on there are two at most, too few for "
+        "that."
     )
 
 
