@@ -228,7 +228,7 @@ ERRORS_ROW = Row(
             queries=(
                 Query(
                     f"sum by ({ONE_VERSION}, error_type) ({rate('model_inference_exceptions_total')})",
-                    f"{NAMED_VERSION} {{{{error_type}}}}",
+                    f"{{{{error_type}}}} {NAMED_VERSION}",
                 ),
             ),
             waits_for="Waits for a first failure",
@@ -279,7 +279,7 @@ BATCHES_ROW = Row(
             queries=(
                 Query(
                     f"sum by ({ONE_VERSION}, reason) ({rate('model_inference_batches_total')})",
-                    f"{NAMED_VERSION} {{{{reason}}}}",
+                    f"{{{{reason}}}} {NAMED_VERSION}",
                 ),
             ),
             waits_for=_NO_BATCHER,
@@ -378,7 +378,7 @@ GENERATIONS_ROW = Row(
             queries=(
                 Query(
                     f"sum by ({ONE_VERSION}, direction) ({rate('model_tokens_total')})",
-                    f"{NAMED_VERSION} {{{{direction}}}}",
+                    f"{{{{direction}}}} {NAMED_VERSION}",
                 ),
             ),
             waits_for=_NO_GENERATION,
