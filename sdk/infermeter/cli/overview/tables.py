@@ -72,13 +72,18 @@ class _Models:
         self._models = models
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for count in range(len(_DISPENSABLE) + 1):
-            table = _models(self._models, left_out=_DISPENSABLE[:count])
-            if Measurement.get(console, options.update_width(_UNBOUNDED), table).maximum <= options.max_width:
-                break
+        left_out: list[str] = []
+        table = _models(self._models, left_out=left_out)
+        while _natural_width(table, console, options) > options.max_width and len(left_out) < len(_DISPENSABLE):
+            left_out.append(_DISPENSABLE[len(left_out)])
+            table = _models(self._models, left_out=left_out)
         yield table
-        if count:
-            yield Text(f"Left out for want of room: {', '.join(_DISPENSABLE[:count])}.", "dim")
+        if left_out:
+            yield Text(f"Left out for want of room: {', '.join(left_out)}.", "dim")
+
+
+def _natural_width(table: Table, console: Console, options: ConsoleOptions) -> int:
+    return Measurement.get(console, options.update_width(_UNBOUNDED), table).maximum
 
 
 def _models(models: Sequence[ModelNumbers], *, left_out: Sequence[str]) -> Table:
