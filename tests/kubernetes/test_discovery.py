@@ -1,7 +1,6 @@
 """The real Prometheus, with the configuration of the chart, finds the pods of a real API server and scrapes them.
 
-Only addresses are changed in it: where the API server is, and what is no pod. Behind the pods' addresses, all of them
-loopback, listen real processes of the SDK.
+Behind the pods' addresses, all of them loopback, listen real processes of the SDK.
 """
 
 from __future__ import annotations
@@ -16,24 +15,19 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-import yaml
-from tests.kubernetes.chart import Values, find, objects
+from tests.kubernetes.chart import objects
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.ports import free_ports
-from tests.kubernetes.tools import tool
+from tests.kubernetes.discovering_prometheus import REFRESH_S, Prometheus, prometheus_of
 from tests.waiting import until
 
-from infermeter.cli.stack import processes
+from infermeter.assets import asset
 from infermeter.cli.stack.loopback import get
 
 pytestmark = pytest.mark.kubernetes
 
 RELEASE_NAMESPACE = "discovery"
-REFRESH_S = 15.0
-VALUES: Values = {"kubeStateMetrics": {"address": "kube-state-metrics:8080"}}
 
 SERVICE = """
 import sys, threading
@@ -62,11 +56,21 @@ pod="fraud-0",container="model"} 3
 """
 
 
-class GpuExporter(BaseHTTPRequestHandler):
-    """Serves that page."""
+# What kube-state-metrics shows of two pods, one of which serves a model.
+RESTARTS = "kube_pod_container_status_restarts_total"
+STATE_PAGE = f"""# TYPE {RESTARTS} counter
+{RESTARTS}{{namespace="shop",pod="fraud-0",container="model"}} 3
+{RESTARTS}{{namespace="shop",pod="web-0",container="web"}} 5
+"""
+
+
+class Page(BaseHTTPRequestHandler):
+    """Serves a text to whoever asks."""
+
+    text = ""
 
     def do_GET(self) -> None:
-        body = GPU_PAGE.encode()
+        body = self.text.encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(body)))
@@ -77,78 +81,25 @@ class GpuExporter(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Prometheus:
-    """The running server.
-
-    Args:
-        url: Its address.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def api(self, path: str, **query: str) -> Any:
-        """Return the data of an answer."""
-        status, body = get(f"{self.url}/api/v1/{path}?{urlencode(query)}")
-        assert status == 200, body
-        return json.loads(body)["data"]
-
-    def value(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Return what an instant query shows."""
-        return [(row["metric"], float(row["value"][1])) for row in self.api("query", query=expression)["result"]]
-
-    def targets(self, job: str) -> list[dict[str, Any]]:
-        """Return what a job scrapes."""
-        return [
-            target for target in self.api("targets", state="active")["activeTargets"] if target["scrapePool"] == job
-        ]
-
-
-def localised(config: dict[str, Any], cluster: Cluster, token: Path) -> dict[str, Any]:
-    """Change addresses: the API server is told instead of found, and nothing looks for names outside this machine."""
-    for job in config["scrape_configs"]:
-        for discovery in job.get("kubernetes_sd_configs", []):
-            discovery |= {
-                "api_server": cluster.url,
-                "authorization": {"credentials_file": str(token)},
-                "tls_config": {"ca_file": str(cluster.ca)},
-            }
-        for static in job.get("static_configs", []):
-            static["targets"] = ["127.0.0.1:1"]
-    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = ["127.0.0.1:1"]
-    return config
-
-
 @contextmanager
-def prometheus_of(cluster: Cluster, folder: Path) -> Iterator[Prometheus]:
-    """Start Prometheus as the chart's ServiceAccount, with the chart's configuration and rules."""
-    listed = objects(VALUES, namespace=RELEASE_NAMESPACE)
-    mapped = find(listed, "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
-    rules = find(listed, "ConfigMap", "infermeter-prometheus-rules")["data"]
-    account = [one for one in listed if one["metadata"]["name"].endswith("infermeter-prometheus")
-               and one["kind"] in {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}]  # fmt: skip
-    assert len(account) == 3
-    cluster.apply(*account)
-    token = folder / "token"
-    token.write_text(cluster.token_of(RELEASE_NAMESPACE, "infermeter-prometheus"), encoding="utf-8")
-    (folder / "rules").mkdir()
-    for name, text in rules.items():
-        (folder / "rules" / name).write_text(text, encoding="utf-8")
-    config = localised(yaml.safe_load(mapped), cluster, token)
-    config["rule_files"] = [str(folder / "rules/*.yml")]
-    config["global"]["evaluation_interval"] = "5s"
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    (port,) = free_ports(1)
-    argv = [str(tool("prometheus")), f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
-    child = processes.spawn(argv, env=dict(os.environ), cwd=folder, log=folder / "prometheus.log")
+def page_at(address: str, port: int, text: str) -> Iterator[int]:
+    """Serve a text on this address; gives the port."""
+    server = ThreadingHTTPServer((address, port), type("ThisPage", (Page,), {"text": text}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     try:
-        server = Prometheus(f"http://127.0.0.1:{port}")
-        until(lambda: get(f"{server.url}/-/ready")[0] == 200, "Prometheus", timeout_s=60)
-        yield server
+        yield int(server.server_address[1])
     finally:
-        processes.stop([processes.identify_child(child.pid)], grace_s=8)
-        child.wait(timeout=8)
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def install_prometheus(cluster: Cluster) -> None:
+    """Apply what the chart makes for Prometheus to find: its account and what it reads."""
+    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap"}
+    listed = objects(namespace=RELEASE_NAMESPACE)
+    cluster.apply(*(one for one in listed if one["kind"] in kinds and "infermeter-prom" in one["metadata"]["name"]))
 
 
 class Pods:
@@ -203,10 +154,7 @@ class Pods:
 
     def add_gpu_exporter(self, name: str, address: str, *, release: str) -> None:
         """Add a pod of the DaemonSet of a release, with the page of one GPU behind its address."""
-        server = ThreadingHTTPServer((address, 9400), GpuExporter)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self._children.callback(server.server_close)
-        self._children.callback(server.shutdown)
+        self._children.enter_context(page_at(address, 9400, GPU_PAGE))
         labels = {"app": "dcgm-exporter", "app.kubernetes.io/instance": release}
         port = {"containerPort": 9400, "name": "metrics"}
         pod: dict[str, Any] = {
@@ -246,12 +194,18 @@ def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def prometheus(shop: Pods, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with prometheus_of(cluster, tmp_path_factory.mktemp("prometheus")) as running:
+    install_prometheus(cluster)
+    with (
+        page_at("127.0.0.1", 0, STATE_PAGE) as state_port,
+        prometheus_of(
+            cluster, RELEASE_NAMESPACE, tmp_path_factory.mktemp("prometheus"), state_port=state_port
+        ) as running,
+    ):
         yield running
 
 
 def scraped(prometheus: Prometheus) -> dict[str, str]:
-    return {target["labels"]["pod"]: target["scrapeUrl"] for target in prometheus.targets("model-serving")}
+    return prometheus.pods("shop")
 
 
 def test_pods_that_serve_models_are_found_at_their_annotated_port_and_path_and_others_are_not(prometheus):
@@ -293,6 +247,17 @@ def test_gpus_keep_the_pod_that_holds_them_and_get_the_node_of_their_exporter(pr
     assert target["scrapeUrl"] == "http://127.7.0.30:9400/metrics", "that of another release is not this one's"
     ((row, value),) = until(lambda: prometheus.value("DCGM_FI_DEV_GPU_UTIL"), "a GPU in Prometheus")
     assert (row["namespace"], row["pod"], row["host_name"], value) == ("shop", "fraud-0", "node-1", 3)
+
+
+def test_the_overview_shows_restarts_of_the_pods_that_serve_a_model(prometheus):
+    panels = json.loads(asset("deploy/grafana/dashboards/overview.json").read_text(encoding="utf-8"))["panels"]
+    (expression,) = [
+        target["expr"] for panel in panels for target in panel.get("targets", []) if RESTARTS in target["expr"]
+    ]
+    for variable, value in (("$__range", "5m"), ("$namespace", ".*"), ("$model", ".*"), ("$version", ".*")):
+        expression = expression.replace(variable, value)
+    rows = until(lambda: prometheus.value(expression), "restarts on the overview", timeout_s=60)
+    assert {(row["namespace"], row["pod"]) for row, _ in rows} == {("shop", "fraud-0")}
 
 
 def test_the_three_alerts_begin_with_the_labels_of_this_path(prometheus):
