@@ -318,7 +318,7 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
     live, epoch = telemetry, object()
     models.on_declared = telemetry.declare
     if resolved.handle_sigterm:
-        lifecycle.handle_sigterm(_at_exit)
+        lifecycle.handle_sigterm(_at_exit, lambda: live is not None and live.ticker.is_current)
     if starts_parked:
         telemetry.ticker.park()
     telemetry.ticker.start()
