@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help up down status logs console test test-unit test-pipeline test-browser chromium test-oldest check format bench rule-costs metrics matrix simulate simulate-drift clean
+.PHONY: help up down status logs console test test-unit test-pipeline test-browser test-kubernetes chromium test-oldest check format bench rule-costs metrics kubernetes matrix simulate simulate-drift clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,7 +42,7 @@ test: check chromium test-oldest ## Run all checks and all tests, with the real 
 	$(PYTEST) tests/browser # Playwright's event loop runs in the main thread until the end
 
 test-unit: .venv/dev ## Run the tests that start no stack.
-	$(PYTEST) -m "not pipeline and not browser and not hardware and not unsettled"
+	$(PYTEST) -m "not pipeline and not browser and not hardware and not kubernetes"
 
 test-pipeline: .venv/dev ## Run the tests on the real collector, Prometheus and Alertmanager.
 	$(PYTEST) -m pipeline
@@ -50,8 +50,8 @@ test-pipeline: .venv/dev ## Run the tests on the real collector, Prometheus and 
 test-browser: chromium ## Run the tests of the console's page in Chromium.
 	$(PYTEST) tests/browser
 
-test-unsettled: .venv/dev chromium ## Run the live tests that are not reliable yet; make test leaves them out.
-	$(PYTEST) -m unsettled
+test-kubernetes: .venv/dev ## Run the tests of the chart on a real API server; the first time builds one (20 minutes on 2 cores).
+	$(PYTEST) -m kubernetes tests/kubernetes
 
 test-hardware: .venv/dev ## Run the tests that need an NVIDIA GPU, and keep what they print.
 	@$(PYTEST) -m hardware tests/hardware -rA > tests/hardware/last_run.txt 2>&1; \
@@ -84,6 +84,9 @@ rule-costs: .venv/dev ## Measure what the rules cost on a large fleet and write 
 metrics: .venv/dev ## Write sdk/METRICS.md and the dashboards anew from their sources.
 	$(BIN)/python sdk/write_metrics_md.py
 	$(BIN)/python -m deploy.grafana.source.build
+
+kubernetes: .venv/dev ## Write deploy/kubernetes/manifests anew from the chart.
+	$(BIN)/python -m tests.kubernetes.render
 
 matrix: .venv/dev ## Write deploy/prometheus/MATRIX.md: which alert fires in which scenario.
 	$(BIN)/python -m tests.contract.alert_matrix

@@ -13,6 +13,7 @@ from infermeter import clock, guard, models, requests_seen, runtime
 from infermeter.cells import CANCELLED, ERROR, IN_FLIGHT, REJECTED, SUCCESS, TIMEOUT, ModelCell, Shard, StatusIndex
 from infermeter.labels import label_value
 from infermeter.outcomes import FAILURES, status_of
+from infermeter.request_bodies import PassingBody
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,6 +30,10 @@ _REMEMBERED_CELLS = 4096
 """Cells that one route remembers; past it, it starts over."""
 
 
+OnBody = Callable[[tuple[str, str], PassingBody], None]
+"""Counts what is in the body of a request to a model and version."""
+
+
 class Target:
     """What requests to one route count as.
 
@@ -38,9 +43,10 @@ class Target:
         model_parameter: Path parameter whose value is the model; empty if the path names none.
         version_parameter: Path parameter whose value is the version; empty if the path names none.
         is_declared: The service named model and version itself, so even a 404 counts, as rejected.
+        on_body: Gets the body of each request that was not turned away, once it is answered.
     """
 
-    __slots__ = ("_cell", "_cells", "_epoch", "_parameters", "handler_records", "is_declared", "own")
+    __slots__ = ("_cell", "_cells", "_epoch", "_parameters", "handler_records", "is_declared", "on_body", "own")
 
     def __init__(
         self,
@@ -50,7 +56,9 @@ class Target:
         model_parameter: str = "",
         version_parameter: str = "",
         is_declared: bool = False,
+        on_body: OnBody | None = None,
     ) -> None:
+        self.on_body = on_body
         self.own = (label_value(model), label_value(version))
         self._parameters = (model_parameter, version_parameter) if model_parameter or version_parameter else None
         self.is_declared = is_declared
@@ -81,6 +89,10 @@ class Target:
             pair = self.own  # turned away, perhaps before anybody looked at the name: it must not become a label
         cell = self._cells.get(pair) if self._epoch is runtime.epoch else None
         return cell or self._look_up(pair)
+
+    def named(self, scope: Scope) -> tuple[str, str]:
+        """Return model and version of a request that was not turned away."""
+        return self.own if self._parameters is None else self._named(scope, self._parameters)
 
     def _named(self, scope: Scope, parameters: tuple[str, str]) -> tuple[str, str]:
         """Return model and version as the path names them."""
@@ -126,6 +138,7 @@ class InferenceMiddleware:
         methods: HTTP methods of inferences.
         yields: Leave a request alone that an outer middleware of this kind sees too.
         on_startup: Called once the application has started.
+        keeps_bodies: Some target wants the bodies of its requests.
     """
 
     def __init__(
@@ -136,9 +149,11 @@ class InferenceMiddleware:
         methods: Collection[str],
         yields: bool = False,
         on_startup: Callable[[], None] | None = None,
+        keeps_bodies: bool = False,
     ) -> None:
         self.app = app
         self._target_of, self._methods, self._yields, self._on_startup = target_of, methods, yields, on_startup
+        self._keeps_bodies = keeps_bodies
         requests_seen.watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,6 +171,8 @@ class InferenceMiddleware:
             await self.app(scope, receive, send)
             return
         request = _Request(self._target_of, scope, receive, send)
+        if self._keeps_bodies:
+            request.body = PassingBody()
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
@@ -191,7 +208,7 @@ class _Request:
 
     __slots__ = (
         *("_cell", "_complete", "_gone", "_note", "_outer", "_receive", "_scope", "_send", "_shard", "_started_s"),
-        *("_status", "_target", "_target_of", "ended"),
+        *("_status", "_target", "_target_of", "body", "ended"),
     )
     _shard: Shard  # of the cell; a request lives on one event loop, so on one thread
 
@@ -204,6 +221,7 @@ class _Request:
         self._cell: ModelCell | None = None  # where it counts as in flight
         self._status: int = 0  # of the answer, 0 before it begins
         self._complete = self._gone = self.ended = False
+        self.body: PassingBody | None = None
         self._outer: requests_seen.Note | None = scope.get(_NOTE)
         # Not this object itself: with the scope it would make a cycle, and each request wait for the collector.
         self._note = scope[_NOTE] = requests_seen.open_note()
@@ -221,6 +239,8 @@ class _Request:
         # Once the last chunk is on its way, servers say the same to mean that all is well.
         if message["type"] == "http.disconnect" and not self._complete:
             self._gone = True
+        if self.body is not None:
+            self.body.saw(message)
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -253,6 +273,8 @@ class _Request:
             if target is None:
                 return
             self._target = target
+            if target.on_body is None:
+                self.body = None
             if not target.handler_records and not self._note.recorded:
                 cell = target.known_cell(self._scope)
                 if cell is not None:
@@ -267,6 +289,8 @@ class _Request:
             counts = self._target is not None and self._target.cell(self._scope, self._status) is not None
             if self._outer is not None and (counts or self._note.recorded):
                 self._outer.recorded = True
+            if self._outer is not None and self._target is not None and self._target.on_body is not None:
+                self._outer.body_counted = True
 
     def end(self, error: BaseException | None = None) -> None:
         """Count the request as ended; called once."""
@@ -287,6 +311,22 @@ class _Request:
                     self._outer.recorded = True
             else:
                 self._end_otherwise(latency_s, error)
+        except Exception as ours:  # noqa: BLE001  as above
+            guard.swallow("asgi", ours)
+        if self.body is not None:
+            self._hand_over(self.body, error)
+
+    def _hand_over(self, body: PassingBody, error: BaseException | None) -> None:
+        """Give the body to whoever counts what is in it, unless the request was turned away or broke off."""
+        self.body = None
+        try:
+            target = self._target or self._target_of(self._scope)
+            if target is None or target.on_body is None or self._note.body_counted:
+                return
+            if self._outer is not None:
+                self._outer.body_counted = True
+            if self._outcome(error) != REJECTED and (body.is_complete or not self._gone):
+                target.on_body(target.named(self._scope), body)
         except Exception as ours:  # noqa: BLE001  as above
             guard.swallow("asgi", ours)
 

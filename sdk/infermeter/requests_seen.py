@@ -15,6 +15,7 @@ class Note:
     """What happened within one request. Threads that run a handler get a copied context, but share this object."""
 
     recorded = False  # of the class until something is recorded, which spares most requests the writing of it
+    body_counted = False  # an inner middleware counts what is in the body
 
 
 _note: ContextVar[Note | None] = ContextVar("infermeter_request", default=None)

@@ -47,6 +47,7 @@ def main(*, rounds: int, as_json: bool) -> None:
         pauses = exporting.pauses(MANY_SETS, max(rounds // 3, 3))
     with console.status("drift"):
         values, watched = drift.values(rounds), drift.requests(rounds)
+        in_example = drift.example(max(rounds, 30))
         costs = drift.many_models(rounds)
     with console.status("import"):
         import_ms = exporting.import_ms(max(rounds, 15))
@@ -54,12 +55,12 @@ def main(*, rounds: int, as_json: bool) -> None:
         of_gpus = gpus.gpus(rounds)
     slower = inference[recording.OTEL].median_ns / 1000 / REFERENCE_OTEL_US
     verdicts = [*_verdicts(inference, decorated, requests), *_verdicts_of_exports(exports, pauses, import_ms, slower)]
-    verdicts += _verdicts_of_drift(values, watched, slower)
+    verdicts += _verdicts_of_drift(values, watched, in_example, slower)
     verdicts += _verdicts_of_gpus(of_gpus)
     if as_json:
         figures = {
             name: round(case.median_ns, 1)
-            for group in (inference, decorated, requests, exports, values, watched)
+            for group in (inference, decorated, requests, exports, values, watched, in_example)
             for name, case in group.items()
         }
         figures |= {
@@ -80,6 +81,7 @@ def main(*, rounds: int, as_json: bool) -> None:
         )
         _print(console, f"One value, {drift.FEATURES} features", values, drift.RIVER)
         _print_added(console, watched, drift.WITHOUT)
+        _print_added(console, in_example, drift.EXAMPLE)
         console.print(
             f"{drift.MODELS} models with {drift.FEATURES} features: {costs.memory_mib:.1f} MiB, "
             f"{costs.export_ms:.1f} ms to sum at each export"
@@ -138,13 +140,20 @@ def _verdicts_of_exports(
     ]
 
 
-def _verdicts_of_drift(values: dict[str, Measured], watched: dict[str, Measured], slower: float) -> list[Verdict]:
-    without_ns = watched[drift.WITHOUT].median_ns
+def _verdicts_of_drift(
+    values: dict[str, Measured], watched: dict[str, Measured], in_example: dict[str, Measured], slower: float
+) -> list[Verdict]:
+    without, example = watched[drift.WITHOUT], in_example[drift.EXAMPLE]
     return [
         _at_most(f"one value in a batch of {drift.ROWS}", 100, values[drift.BATCH].median_ns, slower, unit="ns"),
         *(
-            _at_most(f"added to a request, {name}", 10, (watched[name].median_ns - without_ns) / 1000, slower)
+            _at_most(f"added to a request, {name}", 10, watched[name].added_to_ns(without) / 1000, slower)
             for name in (drift.WITH_ROW, drift.WITH_BATCH)
+        ),
+        *(
+            _at_most(f"added to a request of the fraud example, {name}", 10, case.added_to_ns(example) / 1000, slower)
+            for name, case in in_example.items()
+            if case is not example
         ),
     ]
 
@@ -180,7 +189,7 @@ def _print_added(console: Console, cases: dict[str, Measured], base: str = web.B
     table = Table("", "us per request", "added us", "added", title="One FastAPI request", title_justify="left")
     bare_ns = cases[base].median_ns
     for name, case in cases.items():
-        added_ns = case.median_ns - bare_ns
+        added_ns = case.added_to_ns(cases[base])
         table.add_row(name, f"{case.median_ns / 1000:.1f}", f"{added_ns / 1000:.1f}", f"{added_ns / bare_ns:.0%}")
     console.print(table)
 

@@ -28,6 +28,10 @@ class Measured(NamedTuple):
         pairs = zip(self.rounds_ns, other.rounds_ns, strict=True)
         return statistics.median(theirs / ours for ours, theirs in pairs if ours > 0)
 
+    def added_to_ns(self, other: Measured) -> float:
+        """Return how much more this one costs than the other in nanoseconds, as the median over paired rounds."""
+        return statistics.median(ours - theirs for ours, theirs in zip(self.rounds_ns, other.rounds_ns, strict=True))
+
 
 def compare(cases: dict[str, Callable[[], object]], *, calls: int, rounds: int) -> dict[str, Measured]:
     """Time every case once per round, in an order that rotates.

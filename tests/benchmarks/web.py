@@ -63,23 +63,28 @@ def _app() -> FastAPI:
 
 
 async def compare_apps(
-    apps: Mapping[str, Callable[..., Awaitable[None]]], *, calls: int, rounds: int, body: bytes = BODY
+    apps: Mapping[str, Callable[..., Awaitable[None]]],
+    *,
+    calls: int,
+    rounds: int,
+    body: bytes = BODY,
+    path: str = "/predict",
 ) -> dict[str, Measured]:
     """Time every application once per round, in an order that rotates."""
     names = list(apps)
     spent: dict[str, list[float]] = {name: [] for name in names}
     for app in apps.values():
-        await _send(app, calls, body)
+        await _send(app, calls, body, path)
     for turn in range(rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             started_ns = time.process_time_ns()
-            await _send(apps[name], calls, body)
+            await _send(apps[name], calls, body, path)
             spent[name].append((time.process_time_ns() - started_ns) / calls)
     return {name: Measured(name, costs) for name, costs in spent.items()}
 
 
-async def _send(app: Callable[..., Awaitable[None]], calls: int, body: bytes) -> None:
+async def _send(app: Callable[..., Awaitable[None]], calls: int, body: bytes, path: str) -> None:
     headers = [(b"host", b"test"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     for _ in range(calls):
         scope = {
@@ -88,8 +93,8 @@ async def _send(app: Callable[..., Awaitable[None]], calls: int, body: bytes) ->
             "http_version": "1.1",
             "method": "POST",
             "scheme": "http",
-            "path": "/predict",
-            "raw_path": b"/predict",
+            "path": path,
+            "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
             "headers": headers,

@@ -197,7 +197,7 @@ FAULTS = {
     "a manifest with a mistyped field": Fault(
         "test_the_manifest_is_what_kubernetes_accepts_without_a_field_it_does_not_know",
         "nodeSelektor",
-        "deploy/kubernetes/dcgm-exporter.yaml",
+        "deploy/kubernetes/manifests/gpu.yaml",
         "nodeSelector:",
         "nodeSelektor:",
         "dcgm-exporter",
@@ -205,7 +205,7 @@ FAULTS = {
     "a collector in the cluster without a token": Fault(
         "test_the_collector_is_reached_from_outside_only_with_a_token",
         "auth",
-        "deploy/kubernetes/collector.yaml",
+        "deploy/kubernetes/manifests/collector.yaml",
         "            - --config=/etc/infermeter-collector/auth.yaml\n",
         "",
     ),

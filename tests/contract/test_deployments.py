@@ -19,7 +19,7 @@ from infermeter.cli.stack.recipes import ALERTMANAGER_VERSION, COLLECTOR_VERSION
 KUBERNETES = asset("deploy/kubernetes")
 COMPOSE = asset("deploy/compose")
 COLLECTOR = asset("collector")
-PROMETHEUS_CONFIGS = (KUBERNETES / "prometheus.yml", COMPOSE / "prometheus.yml")
+MANIFESTS = KUBERNETES / "manifests"
 # The versions that `infermeter up` builds; what is not built here is pinned in the files.
 VERSIONS = {
     "infermeter-collector": COLLECTOR_VERSION,
@@ -36,9 +36,19 @@ def read(file: Path) -> Any:
 
 
 def manifests() -> dict[str, dict[str, Any]]:
-    files = [file for file in sorted(KUBERNETES.glob("*.yaml")) if file.name != "kustomization.yaml"]
+    """Return what helm makes of the chart; tests/kubernetes compares the two."""
+    files = [file for file in sorted(MANIFESTS.glob("*.yaml")) if file.name != "kustomization.yaml"]
     listed = [one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in listed}
+
+
+def cluster_config() -> Any:
+    return yaml.safe_load(manifests()["ConfigMap infermeter-prometheus"]["data"]["prometheus.yml"])
+
+
+CONFIGS = {"kubernetes": cluster_config, "compose": lambda: read(COMPOSE / "prometheus.yml")}
+"""Prometheus' configurations by the folder that they are in."""
+every_config = pytest.mark.parametrize("folder", CONFIGS)
 
 
 def containers() -> dict[str, dict[str, Any]]:
@@ -61,21 +71,43 @@ def test_the_manifest_is_what_kubernetes_accepts_without_a_field_it_does_not_kno
 
 
 def test_a_mistyped_field_of_a_manifest_is_noticed():
-    manifest = manifests()["DaemonSet dcgm-exporter"]
+    manifest = manifests()["DaemonSet infermeter-dcgm-exporter"]
     manifest["spec"]["template"]["spec"]["nodeSelektor"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(manifest, "1.31", strict=True)
 
 
 def test_kustomize_names_the_files_that_are_there():
-    kustomization = read(KUBERNETES / "kustomization.yaml")
-    named = {*kustomization["resources"], *kustomization["configMapGenerator"][0]["files"]}
-    assert named == {file.name for file in KUBERNETES.glob("*.y*ml")} - {"kustomization.yaml"}
-    used = [volume["configMap"]["name"] for volume in _volumes("StatefulSet prometheus") if "configMap" in volume]
-    assert used == [kustomization["configMapGenerator"][0]["name"], "infermeter-rules"]
+    kustomization = read(MANIFESTS / "kustomization.yaml")
+    assert set(kustomization["resources"]) == {file.name for file in MANIFESTS.iterdir()} - {"kustomization.yaml"}
+
+
+def test_what_a_pod_mounts_is_made_by_the_manifests_or_by_a_command_of_the_readme():
     readme = (KUBERNETES / "README.md").read_text(encoding="utf-8")
-    assert "create configmap infermeter-rules" in readme
-    assert "create secret generic infermeter-otlp-token" in readme
+    made = set(manifests())
+    for name in [name for name, one in manifests().items() if "template" in one.get("spec", {})]:
+        for volume in _volumes(name):
+            if "secret" in volume:
+                secret = volume["secret"]["secretName"]
+                assert f"Secret {secret}" in made or f"create secret generic {secret} " in readme
+            if "configMap" in volume:
+                config = volume["configMap"]["name"]
+                assert f"ConfigMap {config}" in made or f"create configmap {config} " in readme
+
+
+def test_the_routing_of_alerts_is_the_one_that_is_tested():
+    secret = manifests()["Secret infermeter-alertmanager"]["stringData"]["alertmanager.yaml"]
+    shipped = asset("deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8")
+    assert secret.rstrip() == shipped.rstrip(), "run: make kubernetes"
+
+
+def test_the_chart_has_no_copies_of_its_own():
+    links = {link.name: link.resolve() for link in (KUBERNETES / "chart/files").iterdir()}
+    assert links == {
+        "rules": asset("deploy/prometheus/rules"),
+        "dashboards": asset("deploy/grafana/dashboards"),
+        "alertmanager.yml": asset("deploy/alertmanager/alertmanager.yml"),
+    }
 
 
 def _volumes(name: str) -> list[dict[str, Any]]:
@@ -87,8 +119,9 @@ def test_the_exporter_of_gpus_is_as_it_was_asked_for():
     exporter = containers()["dcgm-exporter"]
     assert exporter["image"].startswith("nvidia/dcgm-exporter:")
     assert exporter["ports"] == [{"name": "metrics", "containerPort": 9400}]
-    assert exporter["securityContext"] == {"privileged": True}
-    paths = [volume["hostPath"]["path"] for volume in _volumes("DaemonSet dcgm-exporter")]
+    # privileged is a switch of the chart; the default is the one capability that the counters need.
+    assert exporter["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SYS_ADMIN"]}
+    paths = [volume["hostPath"]["path"] for volume in _volumes("DaemonSet infermeter-dcgm-exporter")]
     assert "/var/lib/kubelet/device-plugins" in paths
     assert [mount["mountPath"] for mount in exporter["volumeMounts"]] == paths
 
@@ -144,15 +177,17 @@ def test_grafana_finds_the_dashboards_and_a_prometheus():
     assert source["jsonData"]["timeInterval"] == interval, "$__rate_interval is a multiple of it"
 
 
-@pytest.mark.parametrize("file", PROMETHEUS_CONFIGS, ids=lambda file: file.parent.name)
-def test_promtool_accepts_the_configuration(file):
+@every_config
+def test_promtool_accepts_the_configuration(folder, tmp_path):
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump(CONFIGS[folder]()), encoding="utf-8")
     checked = run_promtool("check", "config", "--syntax-only", file)
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize("file", PROMETHEUS_CONFIGS, ids=lambda file: file.parent.name)
-def test_scraping_is_as_it_was_asked_for_and_guarded_like_the_local_one(file):
-    config, local = read(file), read(asset("deploy/prometheus/prometheus.yml"))
+@every_config
+def test_scraping_is_as_it_was_asked_for_and_guarded_like_the_local_one(folder):
+    config, local = CONFIGS[folder](), read(asset("deploy/prometheus/prometheus.yml"))
     assert config["global"] == local["global"]
     assert config["global"]["scrape_interval"] == "15s"
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
@@ -173,9 +208,10 @@ def test_on_one_machine_the_gpu_exporter_is_the_static_target_that_was_asked_for
 
 def found_targets(job_name: str, pods: list[dict[str, str]], tmp_path: Path) -> list[dict[str, str]]:
     """Return the labels of what a job scrapes, by promtool, where pods are as Kubernetes would tell of them."""
-    jobs = {job["job_name"]: job for job in read(KUBERNETES / "prometheus.yml")["scrape_configs"]}
+    jobs = {job["job_name"]: job for job in cluster_config()["scrape_configs"]}
     job = jobs[job_name]
-    assert job.pop("kubernetes_sd_configs") == [{"role": "pod"}]
+    (discovery,) = job.pop("kubernetes_sd_configs")
+    assert discovery["role"] == "pod"
     told = [{f"__meta_kubernetes_{name}": value for name, value in pod.items() if name != "address"} for pod in pods]
     job["static_configs"] = [
         {"targets": [pod["address"]], "labels": labels} for pod, labels in zip(pods, told, strict=True)
@@ -191,7 +227,8 @@ def found_targets(job_name: str, pods: list[dict[str, str]], tmp_path: Path) -> 
 
 POD = {
     "address": "10.0.0.7:8000", "namespace": "shop", "pod_name": "fraud-0", "pod_phase": "Running",
-    "pod_label_app": "model-serving", "pod_container_port_number": "8000",
+    "pod_label_app": "model-serving", "pod_container_port_number": "8000", "pod_ready": "true",
+    "pod_ip": "10.0.0.7", "pod_node_name": "node-1", "pod_container_init": "false",
 }  # fmt: skip
 
 
@@ -200,10 +237,13 @@ def test_pods_that_serve_models_are_scraped_at_their_path_under_their_names(tmp_
         {**POD, "pod_annotation_prometheus_io_path": "/internal/metrics"},
         {**POD, "address": "10.0.0.8:8000", "pod_name": "shop-0", "pod_label_app": "web"},
         {**POD, "address": "10.0.0.9:8000", "pod_name": "fraud-old", "pod_phase": "Succeeded"},
+        {**POD, "address": "10.0.0.10:8000", "pod_name": "fraud-new", "pod_ready": "false"},
+        {**POD, "address": "10.0.0.11:8000", "pod_name": "pushing", "pod_annotation_prometheus_io_scrape": "false"},
+        {**POD, "address": "10.0.0.12:8000", "pod_name": "first", "pod_container_init": "true"},
     ]
     (target,) = found_targets("model-serving", pods, tmp_path)
     assert (target["__address__"], target["__metrics_path__"]) == ("10.0.0.7:8000", "/internal/metrics")
-    assert (target["namespace"], target["pod"]) == ("shop", "fraud-0")
+    assert (target["namespace"], target["pod"], target["node"]) == ("shop", "fraud-0", "node-1")
 
 
 def test_a_pod_with_two_ports_is_scraped_once_where_the_annotation_says(tmp_path):
@@ -213,8 +253,18 @@ def test_a_pod_with_two_ports_is_scraped_once_where_the_annotation_says(tmp_path
     assert (target["__address__"], target["__metrics_path__"]) == ("10.0.0.7:9464", "/metrics")
 
 
+def test_an_address_of_the_newer_kind_keeps_its_brackets(tmp_path):
+    newer = {**POD, "address": "[fd00::7]:8000", "pod_ip": "fd00::7", "pod_annotation_prometheus_io_port": "9464"}
+    (target,) = found_targets("model-serving", [newer], tmp_path)
+    assert target["__address__"] == "[fd00::7]:9464"
+
+
 def test_every_node_with_gpus_is_a_target_of_its_own(tmp_path):
-    exporter = {"pod_label_app": "dcgm-exporter", "pod_container_port_name": "metrics"}
+    exporter = {
+        "pod_label_app": "dcgm-exporter",
+        "pod_label_app_kubernetes_io_instance": "infermeter",
+        "pod_container_port_name": "metrics",
+    }
     pods = [{**exporter, "address": f"10.0.0.{number}:9400", "pod_node_name": f"gpu-{number}"} for number in (1, 2)]
     found = found_targets("nvidia-gpu", [*pods, POD], tmp_path)
     assert {(target["__address__"], target["host_name"]) for target in found} == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -223,12 +224,14 @@ def test_a_mistake_in_the_values_is_one_line_with_place_reason_and_what_is_allow
 
 def test_what_the_models_promise_comes_from_the_teams_objectives(tmp_path):
     objectives = tmp_path / "objectives.yaml"
-    objectives.write_text("objectives: [{model: fraud, availability: 99.9}]\n", encoding="utf-8")
+    promises = "{model: fraud, availability: 99.9, sla: 250ms, window: 28d}"
+    objectives.write_text(f"objectives: [{promises}]\n", encoding="utf-8")
     assert run("export", tmp_path / "out", "--objectives", objectives).exit_code == ExitCode.OK
     rules = (tmp_path / "out/prometheus/rules/objectives.rules.yml").read_text(encoding="utf-8")
     assert "vector(0.999)" in rules
     manifest = (tmp_path / "out/kubernetes/infermeter-objectives.prometheusrule.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(manifest)["spec"] == yaml.safe_load(rules)
+    assert not re.search(r"[&*]id\d", rules + manifest)
 
     objectives.write_text("objectives: [{model: fraud, availability: 101}]\n", encoding="utf-8")
     refused = run("export", tmp_path / "none", "--objectives", objectives)

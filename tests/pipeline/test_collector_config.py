@@ -24,6 +24,7 @@ LAYERINGS = [
     ("base", "prometheus", "pipelines"),
     ("base", "prometheus", "pipelines", "local"),
     ("base", "prometheus", "pipelines", "auth"),
+    ("base", "prometheus", "pipelines", "mtls"),
     ("base", "prometheus_otlp"),
     ("base", "prometheus_otlp", "pipelines", "pipelines_otlp", "local"),
     ("base", "prometheus_otlp", "local", "auth"),
@@ -33,7 +34,11 @@ LAYERINGS = [
 def run_collector(binary: Path, command: str, layers: tuple[str, ...], token: Path) -> subprocess.CompletedProcess[str]:
     arguments = [word for layer in layers for word in ("--config", str(CONFIG / f"{layer}.yaml"))]
     token.write_text("secret\n", encoding="utf-8")
-    env = {**os.environ, "INFERMETER_OTLP_TOKEN_FILE": str(token)}
+    env = {
+        **os.environ,
+        "INFERMETER_OTLP_TOKEN_FILE": str(token),
+        "INFERMETER_OTLP_TLS_FOLDER": str(token.parent),
+    }
     return subprocess.run([binary, command, *arguments], env=env, capture_output=True, text=True, check=False)
 
 
@@ -98,6 +103,14 @@ def test_a_token_is_demanded_on_every_protocol_exactly_when_auth_is_layered(
     demands = [bool(protocol.get("auth")) for protocol in protocols]
     assert demands == ["auth" in layers] * 2
     assert ("bearertokenauth/otlp" in merged["service"]["extensions"]) is ("auth" in layers)
+
+
+def test_a_certificate_is_demanded_on_every_protocol_exactly_when_mtls_is_layered(
+    merged: dict[str, Any], layers: tuple[str, ...]
+) -> None:
+    protocols = merged["receivers"]["otlp"]["protocols"].values()
+    demands = [bool((protocol.get("tls") or {}).get("client_ca_file")) for protocol in protocols]
+    assert demands == ["mtls" in layers] * 2
 
 
 def test_no_layer_uses_the_suffix_switch_that_is_silently_ignored() -> None:

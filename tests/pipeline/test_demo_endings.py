@@ -22,7 +22,7 @@ from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.stack.fleet import write_control
 from infermeter.cli.stack.state import read_state
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.unsettled]
+pytestmark = pytest.mark.pipeline
 
 SPEED = 60
 

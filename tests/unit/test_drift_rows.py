@@ -261,10 +261,43 @@ def test_a_matrix_counts_as_its_rows_do(captured_metrics):
     assert dropped(captured_metrics) == {"not_finite": 3 * infinite}
 
 
-def test_single_precision_falls_into_the_bin_of_its_exact_value(captured_metrics):
+@pytest.mark.parametrize("rows", [1, 2, 10, 11, 85, 86, 200])
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame, pl.DataFrame], ids=["array", "pandas", "polars"])
+def test_few_rows_count_as_many_do(captured_metrics, form, rows):
+    random = np.random.default_rng(rows)
+    values = random.normal(size=(rows, 12)).round(1)
+    values[random.random(values.shape) < 0.05] = math.nan
+    values[random.random(values.shape) < 0.05] = math.inf
+    names = [f"f{i}" for i in range(12)]
+    made = DriftReference.from_columns(dict(zip(names, random.normal(size=(12, 500)).round(1), strict=True)))
+    one, many = (infermeter.monitor_drift(name, made) for name in ("one", "many"))
+
+    for row in values.tolist():
+        one.observe(row)
+    many.observe_batch(values if form is np.asarray else form(dict(zip(names, values.T, strict=True))))
+
+    counts = [[p.value for p in captured_metrics.points(VALUES, model_name=model)] for model in ("one", "many")]
+    assert counts[0] == counts[1]
+    assert sum(dropped(captured_metrics).values()) == 2 * np.isinf(values).sum()
+
+
+@pytest.mark.parametrize("rows", [1, 100, 1_000])
+def test_a_category_in_a_frame_of_numbers_stays_the_same(captured_metrics, rows):
+    merchants = [2**53 + 1, 2**53 + 2]
+    made = DriftReference.from_columns({"x": [0.1, 0.2], "merchant": merchants}, categorical=["merchant"], bins=2)
+    monitor = infermeter.monitor_drift("merchants", made)
+
+    monitor.observe_batch(pd.DataFrame({"x": [0.1] * rows, "merchant": merchants[:1] * rows}))
+    monitor.observe_batch(pl.DataFrame({"x": [0.1] * rows, "merchant": merchants[:1] * rows}))
+
+    assert bins(captured_metrics) == {"x/00": 2 * rows, f"merchant/{2**53 + 1}": 2 * rows}
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_single_precision_falls_into_the_bin_of_its_exact_value(captured_metrics, times):
     made = DriftReference.from_columns({"x": [0.1, 0.1, 0.3]}, bins=2)
     row, batch = infermeter.monitor_drift("row", made), infermeter.monitor_drift("batch", made)
-    values = np.array([[0.1], [0.3]], dtype=np.float32)
+    values = np.array([[0.1], [0.3]] * times, dtype=np.float32)
 
     for value in values:
         row.observe(value)

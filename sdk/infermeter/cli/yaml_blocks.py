@@ -8,7 +8,11 @@ import yaml
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes expressions of several lines as blocks, so that the result can be read."""
+    """Writes expressions of several lines as blocks, and what occurs twice twice, so that the result can be read."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the signature is PyYAML's
+        """Say that nothing is written as a reference to an earlier place."""
+        return True
 
 
 def _represent_str(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

@@ -34,13 +34,15 @@ class Layout:
     Attributes:
         count_values: Counts a row given as values in the order of the features.
         count_mapping: Counts a row given as values by name.
+        is_numeric: All features are numbers.
     """
 
-    __slots__ = ("count_mapping", "count_values", "ignored", "inputs", "names", "offsets", "width")
+    __slots__ = ("count_mapping", "count_values", "ignored", "inputs", "is_numeric", "names", "offsets", "width")
 
     def __init__(self, reference: DriftReference, ignored: Sequence[str] = ()) -> None:
         self.inputs: tuple[Input, ...] = reference.inputs
         self.names = reference.feature_names
+        self.is_numeric = all(isinstance(feature, NumericFeature) for feature in self.inputs)
         self.offsets: list[int] = []
         self.ignored = frozenset(ignored)
         self.width = 0

@@ -30,6 +30,10 @@ DEFAULT_UNIT_WINDOW_S = 3600.0
 DEFAULT_MAX_UNITS = 100_000
 
 _MATRIX_KINDS = "fiub"
+_FEW_VALUES = 128
+"""Up to here values are counted sooner one by one than as a matrix, whose count takes 25 us to begin with."""
+_SMALL_FRAME = 1024
+"""Up to here values are counted sooner by rows than by columns, each of which takes a frame 10 to 30 us."""
 
 
 class DriftMonitor:
@@ -176,6 +180,9 @@ class DriftMonitor:
             self._layout.count_values(cell.shards.mine(), values)
 
     def _count_batch(self, cell: CountsCell, rows: Any) -> None:
+        matrix = self._as_matrix(rows) if is_frame(rows) else None
+        if matrix is not None:
+            rows = matrix
         columns = None if isinstance(rows, (list, tuple)) else columns_of(rows)
         if columns is not None:
             self._numpy().count_columns(cell.shards.mine(), columns, number_of_rows(columns))
@@ -198,11 +205,23 @@ class DriftMonitor:
             guard.drop(WHERE, "shape" if hasattr(array, "ndim") else "row_type")
             return
         kind = getattr(array.dtype, "kind", "")
-        if kind in _MATRIX_KINDS and kind and not hasattr(array, "mask"):
+        if kind in _MATRIX_KINDS and kind and not hasattr(array, "mask") and not 0 < array.size <= _FEW_VALUES:
             self._numpy().count_matrix(cell.shards.mine(), array)
             return
         for row in array.tolist():
             self._layout.count_values(cell.shards.mine(), row)
+
+    def _as_matrix(self, frame: Any) -> Any | None:
+        """Return a small frame as an array, if its columns are the features in their order and no value changes."""
+        layout = self._layout
+        if not hasattr(frame, "to_numpy") or not 0 < len(frame) * len(layout.names) <= _SMALL_FRAME:
+            return None
+        named: Any = frame.columns
+        if tuple(named.tolist() if hasattr(named, "tolist") else named) != layout.names:
+            return None
+        array: Any = frame.to_numpy()
+        # Numbers of several types become floats: the same number, but perhaps not the same category.
+        return array if array.dtype.kind == "O" or (layout.is_numeric and array.dtype.kind in "fiu") else None
 
     def _numpy(self) -> BatchCounter:
         if self._batches is None:
@@ -255,7 +274,9 @@ def monitor_drift(
         raise ConfigError(f"max_units must be a whole number of at least 1, got {max_units!r}")
     layout = Layout(loaded, ignore)
     room.declare((name, label), layout, loaded)
-    return DriftMonitor((name, label), layout, float(sample_ratio), SeenUnits(float(unit_window_s), max_units))
+    monitor = DriftMonitor((name, label), layout, float(sample_ratio), SeenUnits(float(unit_window_s), max_units))
+    room.attach((name, label), monitor)
+    return monitor
 
 
 def _is_number(value: object) -> bool:

@@ -7,7 +7,7 @@ nothing of rows.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from infermeter import catalog, clock, models, runtime
 from infermeter.cells import CountsCell
@@ -31,7 +31,18 @@ class Monitored(NamedTuple):
     samples: list[Point]
 
 
+class Observer(Protocol):
+    """Whoever counts the inputs of one model version."""
+
+    def observe(self, row: Any, /) -> None:
+        """Count one row."""
+
+    def observe_batch(self, rows: Any, /) -> None:
+        """Count many rows."""
+
+
 _monitored: dict[Key, Monitored] = {}
+_observers: dict[Key, Observer] = {}
 
 
 def declare(key: Key, layout: Layout, reference: DriftReference) -> None:
@@ -51,6 +62,16 @@ def declare(key: Key, layout: Layout, reference: DriftReference) -> None:
         _monitored[key] = _monitor(key, layout, reference)
     models.declare(*key, classes=reference.classes, reference=reference.hash)
     runtime.open_always(DriftRoom)
+
+
+def attach(key: Key, observer: Observer) -> None:
+    """Let others find who counts the inputs of a model version; the last one made is found."""
+    _observers[key] = observer
+
+
+def observer(key: Key) -> Observer | None:
+    """Return who counts the inputs of a model version."""
+    return _observers.get(key)
 
 
 def _monitor(key: Key, layout: Layout, reference: DriftReference) -> Monitored:
@@ -114,3 +135,4 @@ class DriftRoom:
 def forget() -> None:
     """Forget what is monitored; for tests."""
     _monitored.clear()
+    _observers.clear()

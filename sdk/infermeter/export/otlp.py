@@ -45,6 +45,11 @@ class ObservedSession(requests.Session):
         """Send these bytes with the next requests, whatever their own body."""
         self._body = body
 
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Keep to the certificate that was configured; requests would prefer that of REQUESTS_CA_BUNDLE."""
+        chosen = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send, and note status or error."""
         self.retry_after_s = 0.0

@@ -1,0 +1,65 @@
+{{/* Names: a release that is called infermeter already does not say it twice. */}}
+{{- define "infermeter.fullname" -}}
+{{- if contains "infermeter" .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-infermeter" (.Release.Name | trunc 29 | trimSuffix "-") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects the pods of a part. Takes a list: the root and the part's name. */}}
+{{- define "infermeter.selector" -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end -}}
+
+{{- define "infermeter.labels" -}}
+{{ include "infermeter.selector" . }}
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: infermeter
+{{- end -}}
+
+{{- define "infermeter.image" -}}
+image: {{ printf "%s:%s" .repository .tag | quote }}
+imagePullPolicy: {{ .pullPolicy }}
+{{- end -}}
+
+{{- define "infermeter.pullSecrets" -}}
+{{- with .Values.imagePullSecrets -}}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The most restricted that Kubernetes' pod security standards know. */}}
+{{- define "infermeter.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Takes the user id. */}}
+{{- define "infermeter.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "infermeter.otlpSecret" -}}
+{{- $kind := ternary "tls" "token" (eq .Values.collector.auth.mode "mtls") -}}
+{{- .Values.collector.auth.secretName | default (printf "%s-otlp-%s" (include "infermeter.fullname" .) $kind) -}}
+{{- end -}}
+
+{{- define "infermeter.gpuName" -}}
+{{- ternary "infermeter-gpu-agent" "dcgm-exporter" (eq .Values.gpu.source "agent") -}}
+{{- end -}}
+
+{{/* A shipped file, with the address of the team's runbooks. Takes a list: the root and the path. */}}
+{{- define "infermeter.withRunbooks" -}}
+{{- $root := index . 0 -}}
+{{- $root.Files.Get (index . 1) | replace "https://infermeter.example/deploy/runbooks" $root.Values.runbooks -}}
+{{- end -}}

@@ -1,0 +1,219 @@
+"""The chart without a cluster: linted, known to the schemas, refusing what is wrong, equal to the plain manifests."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.kubernetes.chart import CHART, NAMESPACE, Values, documents, objects, run_helm
+from tests.kubernetes.combinations import combinations
+from tests.kubernetes.render import MANIFESTS, manifests
+from tests.kubernetes.tools import KUBERNETES_VERSION, operator_crds, tool
+
+from infermeter.cli.rollout.files import exported_files
+from infermeter.cli.rollout.values import Values as ExportValues
+
+pytestmark = pytest.mark.kubernetes
+
+# A wrong value, and what the refusal has to name: the value's place, and what is allowed or was found.
+REFUSED: dict[str, tuple[Values, tuple[str, ...]]] = {
+    "an unknown switch": ({"colector": {"enabled": False}}, ("colector",)),
+    "an unknown switch inside": ({"collector": {"replicas": 3}}, ("collector", "replicas")),
+    "a kind that there is not": ({"collector": {"kind": "DaemonSet"}}, ("collector/kind", "'StatefulSet'")),
+    "an unknown authentication": ({"collector": {"auth": {"mode": "basic"}}}, ("collector/auth/mode", "'mtls'")),
+    "a limit with a unit": ({"collector": {"memoryLimitMiB": "1Gi"}}, ("collector/memoryLimitMiB", "integer")),
+    "a limit too small": ({"collector": {"memoryLimitMiB": 8}}, ("collector/memoryLimitMiB", "64")),
+    "an unknown source of GPUs": ({"gpu": {"source": "rocm"}}, ("gpu/source", "'dcgm'")),
+    "a yes in quotes": ({"gpu": {"dcgm": {"privileged": "yes"}}}, ("gpu/dcgm/privileged", "boolean")),
+    "an image without a version": (
+        {"prometheus": {"image": {"tag": "latest"}}}, ("prometheus/image/tag", "not"),
+    ),
+    "a retention without a unit": ({"prometheus": {"retention": "35"}}, ("prometheus/retention", "35")),
+    "an unknown way of the example": ({"example": {"ways": ["pull"]}}, ("example/ways/0", "'scrape'")),
+    "an address with a path": ({"kubeStateMetrics": {"address": "http://x:80/"}}, ("kubeStateMetrics/address",)),
+    "runbooks that are no address": ({"runbooks": "wiki"}, ("runbooks", "wiki")),
+    "a namespace in capitals": ({"modelServing": {"namespaces": ["Shop"]}}, ("modelServing/namespaces/0", "Shop")),
+}  # fmt: skip
+
+
+def test_helm_finds_nothing_to_say_about_the_chart():
+    linted = run_helm("lint", "--strict", CHART, "--namespace", NAMESPACE)
+    assert linted.returncode == 0, linted.stdout
+    assert "0 chart(s) failed" in linted.stdout
+
+
+@pytest.mark.parametrize("wrong", REFUSED)
+def test_a_wrong_value_is_refused_by_its_name(wrong):
+    values, named = REFUSED[wrong]
+    refused = run_helm("template", "infermeter", CHART, values=values)
+    assert refused.returncode != 0
+    message = refused.stderr.replace(".", "/")
+    assert [word for word in named if word not in message] == [], refused.stderr
+
+
+def test_every_value_is_explained_and_known_to_the_schema():
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    unknown = _unknown(yaml.safe_load(text), schema, schema)
+    assert unknown == []
+
+
+def _unknown(values: Any, schema: Any, root: Any, path: str = "") -> list[str]:
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].split("/")[-1]]
+    if not isinstance(values, dict) or "properties" not in schema:
+        return []
+    assert schema["additionalProperties"] is False, path
+    missing = sorted(schema["properties"].keys() - values.keys() - {"global"})
+    found = [f"{path}/{name} has no default" for name in missing]
+    for name, value in values.items():
+        found += _unknown(value, schema["properties"][name], root, f"{path}/{name}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Kubernetes' own schemas, and those of the operator's resources, as kubeconform looks for them."""
+    folder = tmp_path_factory.mktemp("schemas")
+    version = f"v{KUBERNETES_VERSION.rsplit('.', 1)[0]}.0-local-strict"
+    packaged = files("kubernetes_validate").joinpath("kubernetes-json-schema").joinpath(version)
+    definitions = json.loads(packaged.joinpath("_definitions.json").read_text(encoding="utf-8"))["$defs"]
+    heads = {document: _head(document) for values in combinations() for document in documents(values)}
+    for version, name in set(heads.values()):
+        group = version.split("/")[0].split(".")[0] if "/" in version else ""
+        suffix = "-".join(filter(None, [group, version.split("/")[-1]]))
+        ending = ".".join(["io.k8s.api", group or "core", version.split("/")[-1], name])
+        if ending in definitions:
+            schema = {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "$ref": f"#/$defs/{ending}",
+                "$defs": definitions,
+            }
+            (folder / f"{name.lower()}-{suffix}.json").write_text(json.dumps(schema), encoding="utf-8")
+    for file in operator_crds():
+        crd = yaml.load(file.read_text(encoding="utf-8"), Loader=_AnyScalar)["spec"]
+        group = crd["group"].split(".")[0]
+        for served in crd["versions"]:
+            path = folder / f"{crd['names']['kind'].lower()}-{group}-{served['name']}.json"
+            path.write_text(json.dumps(_closed(served["schema"]["openAPIV3Schema"])), encoding="utf-8")
+    return folder
+
+
+def _head(document: str) -> tuple[str, str]:
+    version = re.search(r"^apiVersion: (.*)$", document, re.MULTILINE)
+    kind = re.search(r"^kind: (.*)$", document, re.MULTILINE)
+    assert version
+    assert kind
+    return version.group(1), kind.group(1)
+
+
+class _AnyScalar(yaml.CSafeLoader):
+    """Reads an unquoted = as a text, which YAML 1.1 has a type for and nobody a use."""
+
+
+_AnyScalar.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
+
+
+def _closed(schema: Any) -> Any:
+    """Refuse properties that a schema does not name, as the API server does."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(value) for name, value in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema and "additionalProperties" not in schema:
+        named = schema["properties"].keys()
+        if not named <= {"apiVersion", "kind", "metadata"}:
+            closed["additionalProperties"] = False
+    return closed
+
+
+def test_kubeconform_knows_every_object_of_every_combination(schemas, tmp_path):
+    texts = {text for values in combinations() for text in documents(values)}
+    for number, text in enumerate(sorted(texts)):
+        (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
+    checked = subprocess.run(
+        [str(tool("kubeconform")), "-strict", "-summary", "-n", "2", "-output", "json",
+         "-schema-location", f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json", str(tmp_path)],
+        capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    told = json.loads(checked.stdout)
+    wrong = [f"{one['kind']} {one['name']}: {one['msg']}" for one in told.get("resources", [])]
+    assert wrong == []
+    assert told["summary"]["valid"] >= 100
+
+
+def test_kubeconform_notices_a_mistyped_field(schemas, tmp_path):
+    for kind, mistyped in (("Deployment", "nodeSelektor"), ("PodMonitor", "podMetricEndpoints")):
+        values = {"prometheus": {"mode": "operator"}}
+        one = next(one for one in objects(values) if one["kind"] == kind)
+        place = one["spec"]["template"]["spec"] if kind == "Deployment" else one["spec"]
+        place[mistyped] = {}
+        checked = subprocess.run(
+            [str(tool("kubeconform")), "-strict", "-schema-location",
+             f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json", "-"],
+            input=yaml.safe_dump(one), capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert checked.returncode == 1
+        assert mistyped in checked.stdout
+
+
+def test_the_plain_manifests_are_the_rendered_chart():
+    there = {file.name: file.read_text(encoding="utf-8") for file in MANIFESTS.iterdir()}
+    assert there == manifests(), "run: make kubernetes"
+
+
+def test_rules_and_dashboards_are_those_of_an_export():
+    exported = exported_files(ExportValues(runbooks="https://git.example.org/ml"))
+    values = {"runbooks": "https://git.example.org/ml"}
+    served, operated = objects(values), objects({**values, "prometheus": {"mode": "operator"}})
+    (rules,) = [one["data"] for one in served if one["metadata"]["name"] == "infermeter-prometheus-rules"]
+    prefix = "prometheus/rules/"
+    expected = {path.removeprefix(prefix): text for path, text in exported.items() if path.startswith(prefix)}
+    assert {name: text.rstrip() for name, text in rules.items()} == {n: text.rstrip() for n, text in expected.items()}
+    manifests_of_export = [yaml.safe_load(text) for path, text in exported.items() if path.startswith("kubernetes/")]
+    for kind, part in (("PrometheusRule", "spec"), ("ConfigMap", "data")):
+        of_chart = {one["metadata"]["name"]: one[part] for one in operated if one["kind"] == kind}
+        of_export = {one["metadata"]["name"]: one[part] for one in manifests_of_export if one["kind"] == kind}
+        if kind == "ConfigMap":
+            of_chart, of_export = _parsed(of_chart), _parsed(of_export)
+        assert of_chart == of_export
+
+
+def _parsed(config_maps: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]:
+    return {name: {file: json.loads(text) for file, text in data.items()} for name, data in config_maps.items()}
+
+
+def test_two_releases_share_no_name_in_one_namespace_nor_in_two():
+    first = objects(release="blue")
+    for release, namespace in (("green", NAMESPACE), ("blue", "elsewhere")):
+        second = objects(release=release, namespace=namespace)
+        assert _identities(first) & _identities(second) == set()
+
+
+def _identities(listed: list[dict[str, Any]]) -> set[tuple[str, str | None, str]]:
+    return {(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in listed}
+
+
+def test_a_release_scrapes_its_own_exporters_of_gpus_only():
+    jobs = {}
+    for release in ("blue", "green"):
+        config = next(one for one in objects(release=release) if one["metadata"]["name"].endswith("-prometheus"))
+        text = next(
+            one["data"]["prometheus.yml"]
+            for one in objects(release=release)
+            if one["kind"] == "ConfigMap" and "prometheus.yml" in one["data"]
+        )
+        assert config
+        job = next(job for job in yaml.safe_load(text)["scrape_configs"] if job["job_name"] == "nvidia-gpu")
+        jobs[release] = job["kubernetes_sd_configs"][0]["selectors"][0]["label"]
+    assert jobs == {
+        "blue": "app=dcgm-exporter,app.kubernetes.io/instance=blue",
+        "green": "app=dcgm-exporter,app.kubernetes.io/instance=green",
+    }
