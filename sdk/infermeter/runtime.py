@@ -279,6 +279,8 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
 ) -> Telemetry:
     """Start recording and exporting; called again, the new configuration replaces the old one.
 
+    A call that is under way then is counted in the new one; of a generation, the tokens stay with the old one.
+
     Each argument is described, with its environment variable and default, at the field of ``Settings`` that has its
     name. Arguments win over ``settings``, which win over the environment.
 
@@ -318,7 +320,7 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
     live, epoch = telemetry, object()
     models.on_declared = telemetry.declare
     if resolved.handle_sigterm:
-        lifecycle.handle_sigterm(_at_exit)
+        lifecycle.handle_sigterm(_at_exit, lambda: live is not None and live.ticker.is_current)
     if starts_parked:
         telemetry.ticker.park()
     telemetry.ticker.start()
@@ -334,8 +336,11 @@ def _share_a_port(old: Resolved, new: Resolved) -> bool:
 
 
 def _retire(old: Telemetry, timeout_s: float) -> None:
-    """Let a configuration that is being replaced deliver what it holds."""
+    """Let a configuration that is being replaced deliver what it holds; calls under way end in the one in force."""
+    from infermeter.handover import hand_over
+
     guard.log_once("configure", "again", "infermeter was configured again; the new configuration replaces the old")
+    hand_over(old.registry, lambda model, version: live.slot(model, version).cell if live is not None else None)
     old.shutdown(timeout_s)
 
 

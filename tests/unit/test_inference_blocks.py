@@ -81,10 +81,10 @@ def test_blocks_of_one_instrument_may_be_nested(captured_metrics: CapturedMetric
         with fraud as inner:
             assert inner is not outer
             fake_clock.advance(0.1)
-            inner.rejected()
+            inner.failed("Timeout")
         fake_clock.advance(1)
 
-    assert statuses(captured_metrics) == {"success": 1, "rejected": 1}
+    assert statuses(captured_metrics) == {"success": 1, "error": 1}
     assert captured_metrics.value("model_inference_latency_seconds") == pytest.approx(1.2)
 
 
@@ -208,7 +208,8 @@ def test_a_finished_call_is_recorded_whole_or_not_at_all(
     fraud.record(**call)  # type: ignore[arg-type]
 
     assert captured_metrics.value("infermeter_dropped_total") == dropped
-    assert captured_metrics.count("model_inference_latency_seconds") == 1 - dropped
+    judged = call.get("status") != "rejected"
+    assert captured_metrics.count("model_inference_latency_seconds") == (1 - dropped if judged else 0)
     assert sum(statuses(captured_metrics).values()) == 1 - dropped
     assert captured_metrics.count("model_prediction_confidence") == (1 if call.get("status") else 0)
 
