@@ -77,7 +77,8 @@ def instrument_app(
             ``transaction.features``, ``instances[*].features`` for many rows, ``$`` for the body itself; or such a
             place by template or glob of routes. Model and version, found as above, say whose monitor counts. Bodies are
             kept as the application reads them, up to 1 MiB, and their inputs counted after the answer, unless it is
-            4xx. A body without inputs there is counted in ``infermeter_dropped_total``.
+            4xx: JSON is read twice, which ``monitor.inputs`` on the handler spares. A body without inputs there is
+            counted in ``infermeter_dropped_total``.
         http: Also make spans and HTTP server metrics, by opentelemetry-instrumentation-fastapi, with the stable names
             unless OTEL_SEMCONV_STABILITY_OPT_IN says otherwise. FastAPI's own telemetry then steps aside. Spans go to
             the global tracer provider, metrics out with ours.
