@@ -19,6 +19,8 @@ CONFIDENCE_BOUNDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64)
 TOKEN_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 
+_RESTART_S = 15
+"""After how many seconds a pod restarts once."""
 HOSTILE = '<img src=x onerror="window.pwned=1">'
 """A label value that must stay text wherever it is shown."""
 
@@ -195,7 +197,8 @@ class Fleet:
         yield f'otelcol_exporter_queue_capacity{{{collector},exporter="otlp_http"}} 1000'
         for pod in ("fraud-3-0", "digits-1-0"):
             of = f'namespace="demo",pod="{pod}",container="model",job="kube-state-metrics",instance="ksm"'
-            yield self._count("kube_pod_container_status_restarts_total", of, passed / 100)
+            restarts = 1 if pod == "digits-1-0" and now - self.started_s > _RESTART_S else 0
+            yield f"kube_pod_container_status_restarts_total{{{of}}} {restarts}"
 
 
 @contextmanager

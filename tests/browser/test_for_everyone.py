@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -153,4 +154,6 @@ def test_paper_is_white_and_has_no_controls(live: Console, open_window: Callable
     page.emulate_media(media="print")
     page.wait_for_selector("html[data-theme=light]")
     assert not page.is_visible(".toolbar")
+    printed = page.inner_text(".printed")  # what the controls would have said
+    assert re.fullmatch(r"Namespace: All · Model: All · Version: All · [-\d]+ [:\d]+ to [-\d]+ [:\d]+", printed)
     keep(page, "overview-print")

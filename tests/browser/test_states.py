@@ -126,7 +126,7 @@ def test_one_banner_says_that_prometheus_is_away_and_the_page_recovers(
     page = window.page
     banner = page.locator(".banner")
     banner.wait_for(state="visible")
-    assert "Prometheus is away" in banner.inner_text()
+    assert "does not answer (it hung up). The page tries again" in banner.inner_text()  # nothing is shown yet
     assert page.get_by_text("Prometheus is away:").count() == 1
     assert page.locator("[data-state=error]").count() == 0
     keep(page, "away-dark")
@@ -140,6 +140,7 @@ def test_one_banner_says_that_prometheus_is_away_and_the_page_recovers(
     upstream.handle = away
     banner.wait_for(state="visible")
     assert "42" in page.inner_text("main")  # what was known stays
+    assert "What is shown is from before" in banner.inner_text()
     window.problems.clear()  # the browser's own lines about the answers 502
 
 
@@ -156,6 +157,42 @@ def test_an_empty_prometheus_tells_what_to_do(canned: Console, upstream: StandIn
     waiting.wait_for(state="detached", timeout=15_000)
     page.click("[data-picker=model] summary")
     page.wait_for_selector("[data-picker=model] label:has-text('fraud')")
+
+
+def test_a_store_that_has_just_begun_is_shown_from_its_beginning(
+    canned: Console, upstream: StandIn, open_window: Callable[..., Window]
+):
+    def young(handler: AskedHandler) -> None:
+        if question(handler).get("query") != "count(up)":
+            known_samples(handler)
+            return
+        end = float(question(handler)["end"])
+        data = {"resultType": "matrix", "result": [{"metric": {}, "values": [[end - 20, "3"], [end, "3"]]}]}
+        answer(handler, 200, json.dumps({"status": "success", "data": data}))
+
+    upstream.handle = young
+    window = open_window()
+    page = window.open(f"{canned.url}/?refresh=")
+    assert page.inner_text("[data-picker=range] summary") == "Last 5 minutes"
+    assert "from=" not in page.url
+
+    window.open(f"{canned.url}/?from=now-1h&refresh=")
+    assert page.inner_text("[data-picker=range] summary") == "Last hour"
+
+
+def test_the_page_of_alerts_shows_the_refresh_that_was_chosen(
+    canned: Console, upstream: StandIn, open_window: Callable[..., Window]
+):
+    upstream.handle = known_samples
+    page = open_window().open(f"{canned.url}/?view=alerts")
+    refresh = page.get_by_label("Refresh every")
+    assert refresh.input_value() == "10s"
+    refresh.select_option("1m")
+    page.wait_for_url("**refresh=1m**")
+    assert refresh.input_value() == "1m"
+    page.go_back()
+    page.wait_for_url(lambda url: "refresh" not in url)
+    assert refresh.input_value() == "10s"
 
 
 def test_an_error_of_one_query_stays_in_its_panel(

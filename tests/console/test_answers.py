@@ -120,7 +120,7 @@ class TestPassingOn:
             config = one.ask("/api/config")
 
         assert (reply.status, reply.json["status"], reply.json["errorType"]) == (502, "error", "unavailable")
-        assert "Prometheus at http://127.0.0.1:9 does not answer" in reply.json["error"]
+        assert reply.json["error"] == "Prometheus at http://127.0.0.1:9 does not answer (nobody listens there)."
         assert (config.status, config.json["scrape_interval_s"]) == (200, 15.0)
 
 
@@ -148,6 +148,16 @@ class TestFilesOfOurs:
             got = open_console.ask(f"/api/dashboards/{one['uid']}")
             assert got.body == files[one["file"]].read_bytes()
             assert got.json["title"] == one["title"]
+
+    def test_an_address_copied_from_grafana_leads_to_the_same_place(self, open_console: Console):
+        copied = "/d/infermeter-model/model-in-depth?orgId=1&from=now-6h&to=now&var-model=a%26b&var-model=c&d=x"
+        reply = open_console.ask(copied)
+        assert reply.status == 307
+        kept = "orgId=1&from=now-6h&to=now&var-model=a%26b&var-model=c"
+        assert reply.headers["location"] == f"/?d=infermeter-model&{kept}"
+        foreign = open_console.ask("/d/%0d%0aSet-Cookie:a?x=%0d%0aSet-Cookie:a")
+        assert foreign.headers["location"] == "/?d=%0D%0ASet-Cookie%3Aa&x=%0D%0ASet-Cookie%3Aa"
+        assert "set-cookie" not in foreign.headers
 
     def test_every_runbook_is_served_as_markdown(self, open_console: Console):
         for path in asset("deploy/runbooks").glob("*.md"):

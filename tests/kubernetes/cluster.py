@@ -148,7 +148,11 @@ def controllers(cluster: Cluster) -> Iterator[None]:
     folder = cluster.folder
     manager, scheduler, kwok = free_ports(3)
     config = f"--kubeconfig={cluster.kubeconfig}"
-    asks = (f"--authentication-kubeconfig={cluster.kubeconfig}", f"--authorization-kubeconfig={cluster.kubeconfig}")
+    asks = (
+        f"--authentication-kubeconfig={cluster.kubeconfig}",
+        f"--authorization-kubeconfig={cluster.kubeconfig}",
+        "--authentication-skip-lookup=true",
+    )
     with ExitStack() as parts:
         parts.enter_context(_part(folder, "kube-controller-manager", (
             tool("kube-controller-manager"), config, *asks, "--bind-address=127.0.0.1", f"--secure-port={manager}",

@@ -26,6 +26,7 @@ from tests.kubernetes.ports import free_ports
 from tests.kubernetes.tools import tool
 from tests.waiting import until
 
+from infermeter.assets import asset
 from infermeter.cli.stack import processes
 from infermeter.cli.stack.loopback import get
 
@@ -62,11 +63,21 @@ pod="fraud-0",container="model"} 3
 """
 
 
-class GpuExporter(BaseHTTPRequestHandler):
-    """Serves that page."""
+# What kube-state-metrics shows of two pods, one of which serves a model.
+RESTARTS = "kube_pod_container_status_restarts_total"
+STATE_PAGE = f"""# TYPE {RESTARTS} counter
+{RESTARTS}{{namespace="shop",pod="fraud-0",container="model"}} 3
+{RESTARTS}{{namespace="shop",pod="web-0",container="web"}} 5
+"""
+
+
+class Page(BaseHTTPRequestHandler):
+    """Serves a text to whoever asks."""
+
+    text = ""
 
     def do_GET(self) -> None:
-        body = GPU_PAGE.encode()
+        body = self.text.encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(body)))
@@ -75,6 +86,20 @@ class GpuExporter(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def page_at(address: str, port: int, text: str) -> Iterator[int]:
+    """Serve a text on this address; gives the port."""
+    server = ThreadingHTTPServer((address, port), type("ThisPage", (Page,), {"text": text}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class Prometheus:
@@ -104,7 +129,7 @@ class Prometheus:
         ]
 
 
-def localised(config: dict[str, Any], cluster: Cluster, token: Path) -> dict[str, Any]:
+def localised(config: dict[str, Any], cluster: Cluster, token: Path, state_port: int) -> dict[str, Any]:
     """Change addresses: the API server is told instead of found, and nothing looks for names outside this machine."""
     for job in config["scrape_configs"]:
         for discovery in job.get("kubernetes_sd_configs", []):
@@ -114,13 +139,13 @@ def localised(config: dict[str, Any], cluster: Cluster, token: Path) -> dict[str
                 "tls_config": {"ca_file": str(cluster.ca)},
             }
         for static in job.get("static_configs", []):
-            static["targets"] = ["127.0.0.1:1"]
+            static["targets"] = [f"127.0.0.1:{state_port if job['job_name'] == 'kube-state-metrics' else 1}"]
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = ["127.0.0.1:1"]
     return config
 
 
 @contextmanager
-def prometheus_of(cluster: Cluster, folder: Path) -> Iterator[Prometheus]:
+def prometheus_of(cluster: Cluster, folder: Path, state_port: int) -> Iterator[Prometheus]:
     """Start Prometheus as the chart's ServiceAccount, with the chart's configuration and rules."""
     listed = objects(VALUES, namespace=RELEASE_NAMESPACE)
     mapped = find(listed, "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
@@ -134,7 +159,7 @@ def prometheus_of(cluster: Cluster, folder: Path) -> Iterator[Prometheus]:
     (folder / "rules").mkdir()
     for name, text in rules.items():
         (folder / "rules" / name).write_text(text, encoding="utf-8")
-    config = localised(yaml.safe_load(mapped), cluster, token)
+    config = localised(yaml.safe_load(mapped), cluster, token, state_port)
     config["rule_files"] = [str(folder / "rules/*.yml")]
     config["global"]["evaluation_interval"] = "5s"
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -203,10 +228,7 @@ class Pods:
 
     def add_gpu_exporter(self, name: str, address: str, *, release: str) -> None:
         """Add a pod of the DaemonSet of a release, with the page of one GPU behind its address."""
-        server = ThreadingHTTPServer((address, 9400), GpuExporter)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self._children.callback(server.server_close)
-        self._children.callback(server.shutdown)
+        self._children.enter_context(page_at(address, 9400, GPU_PAGE))
         labels = {"app": "dcgm-exporter", "app.kubernetes.io/instance": release}
         port = {"containerPort": 9400, "name": "metrics"}
         pod: dict[str, Any] = {
@@ -246,7 +268,10 @@ def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def prometheus(shop: Pods, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with prometheus_of(cluster, tmp_path_factory.mktemp("prometheus")) as running:
+    with (
+        page_at("127.0.0.1", 0, STATE_PAGE) as state_port,
+        prometheus_of(cluster, tmp_path_factory.mktemp("prometheus"), state_port) as running,
+    ):
         yield running
 
 
@@ -293,6 +318,17 @@ def test_gpus_keep_the_pod_that_holds_them_and_get_the_node_of_their_exporter(pr
     assert target["scrapeUrl"] == "http://127.7.0.30:9400/metrics", "that of another release is not this one's"
     ((row, value),) = until(lambda: prometheus.value("DCGM_FI_DEV_GPU_UTIL"), "a GPU in Prometheus")
     assert (row["namespace"], row["pod"], row["host_name"], value) == ("shop", "fraud-0", "node-1", 3)
+
+
+def test_the_overview_shows_restarts_of_the_pods_that_serve_a_model(prometheus):
+    panels = json.loads(asset("deploy/grafana/dashboards/overview.json").read_text(encoding="utf-8"))["panels"]
+    (expression,) = [
+        target["expr"] for panel in panels for target in panel.get("targets", []) if RESTARTS in target["expr"]
+    ]
+    for variable, value in (("$__range", "5m"), ("$namespace", ".*"), ("$model", ".*"), ("$version", ".*")):
+        expression = expression.replace(variable, value)
+    rows = until(lambda: prometheus.value(expression), "restarts on the overview", timeout_s=60)
+    assert {(row["namespace"], row["pod"]) for row, _ in rows} == {("shop", "fraud-0")}
 
 
 def test_the_three_alerts_begin_with_the_labels_of_this_path(prometheus):

@@ -23,10 +23,11 @@ from infermeter.cli.exit_codes import ExitCode
 pytestmark = pytest.mark.pipeline
 
 SPEED = 60
+_LONGEST_S = 950  # the tour takes five minutes; a slow machine may need the patience that each scenario has
 TABLE = Path(__file__).parents[1] / "artifacts" / "demo.md"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1000)
 def test_the_tour_brings_the_stated_alerts_and_no_others_and_ends_in_calm(start_stack: StartStack) -> None:
     live = start_stack(fleet=True, gpus=True, speed=SPEED)
     started_s = time.time()
@@ -49,7 +50,7 @@ def test_the_tour_brings_the_stated_alerts_and_no_others_and_ends_in_calm(start_
 def demo(live: LiveStack, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command on a stack and return what it said."""
     command = [sys.executable, "-m", "infermeter.cli", "demo", "--data-dir", str(live.stack.places.data_dir)]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=580, check=False)
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=_LONGEST_S, check=False)
 
 
 def table(told: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ const LIMITS = {
 };
 // How the values of an alert are written; the rest are plain numbers.
 const UNITS = [
-  [/(^|[_:])ratio/, 'percentunit'],
+  [/(^|[_:])ratio|:canary_(errors:difference|latency:ks)$/, 'percentunit'],
   [/:p\d+_rate|_seconds(:(max|min|avg|last))?$/, 's'],
   [/_bytes/, 'bytes'],
   [/celsius|_TEMP/i, 'celsius'],
@@ -44,11 +44,8 @@ export async function alertChart(rule, alert, { prometheus, scrapeS, now, signal
     const series = about(await prometheus.range(value, range, signal), alert.labels);
     if (!series.length) continue;
     const limit = threshold ?? LIMITS[rule.name] ?? null;
-    return {
-      panel: panelOf(rule, value, limit),
-      range,
-      series: [...named(series, 'value'), ...(await limits(limit, alert, { prometheus, range, signal }))],
-    };
+    const shown = [...named(series, 'value'), ...(await limits(limit, alert, { prometheus, range, signal }))];
+    return { panel: panelOf(rule, value, shown), range, series: shown };
   }
   return null;
 }
@@ -70,14 +67,20 @@ const about = (series, labels) => series.filter((one) => isAbout(one.labels, lab
 const named = (series, name) => series.map((one) => ({ ...one, refId: name, name }));
 
 async function limits(expression, alert, { prometheus, range, signal }) {
-  if (expression == null || constantOf(expression) != null) return [];
+  if (expression == null) return [];
+  const constant = constantOf(expression);
+  if (constant != null) return named([{ labels: {}, values: constantly(constant, range) }], 'limit');
   const found = about(await prometheus.range(expression, range, signal), alert.labels);
   return named(found, 'limit').slice(0, 1);
 }
 
-function panelOf(rule, value, limit) {
-  const constant = limit == null ? null : constantOf(limit);
-  const steps = [{ color: 'green', value: null }, ...(constant == null ? [] : [{ color: 'red', value: constant }])];
+function constantly(value, { start, end, step }) {
+  const count = Math.floor((end - start) / step) + 1;
+  return Array.from({ length: count }, (_, i) => [(start + i * step) * 1000, value]);
+}
+
+function panelOf(rule, value, series) {
+  const negative = series.some(({ values }) => values.some(([, one]) => one < 0));
   return {
     type: 'timeseries',
     title: `Value of ${rule.name} against its limit`,
@@ -85,8 +88,8 @@ function panelOf(rule, value, limit) {
     fieldConfig: {
       defaults: {
         unit: unitOf(value),
-        custom: { fillOpacity: 8, thresholdsStyle: { mode: 'dashed' } },
-        thresholds: { mode: 'absolute', steps },
+        min: negative ? undefined : 0,
+        custom: { fillOpacity: 8 },
       },
       overrides: [
         {

@@ -11,7 +11,8 @@ export function sayAway(node, away) {
     return;
   }
   document.body.classList.add('away');
-  const text = `Prometheus is away: ${away.message.replace(/\.$/, '')}. What is shown is from before; the page tries again by itself.`;
+  const kept = document.querySelector('.panel[data-state=drawn], .alert') ? 'What is shown is from before; the' : 'The';
+  const text = `Prometheus is away: ${away.message.replace(/\.$/, '')}. ${kept} page tries again by itself.`;
   if (node.dataset.text === text && !node.hidden) return;
   node.dataset.text = text;
   node.hidden = false;

@@ -10,6 +10,7 @@ import {
 import * as echarts from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 
+import { axisStart } from './panels/lines.js';
 import { styled } from './theme.js';
 import { clockText, dateText, stepSeconds } from './time.js';
 import { formatTick, tickStep } from './units.js';
@@ -97,7 +98,7 @@ const timeAxisLooks = (start, end, stepMs) => ({
 
 /** Return an axis of values from `low` to `high` whose ticks are round in the field's unit. */
 export function valueAxis({ low, high, field, height = 200 }) {
-  const from = field.min ?? (low >= 0 ? 0 : low);
+  const from = field.min ?? axisStart({ low, high, field });
   let to = field.max ?? high;
   if (!(to > from)) to = from + (from ? Math.abs(from) * 0.1 : field.unit === 'percentunit' ? 0.01 : 1);
   const ticks = Math.max(2, Math.floor(height / 45));

@@ -26,33 +26,55 @@ export function panelsOf(of) {
   const name = '{{model_version}}';
   const sla = `model:model_inference_sla_seconds:max${model}`;
   return [
-    chart(1, 'Latency: how slow is p99, and what was promised?', 's', [
-      [`model_version:model_inference_latency_seconds:p50_rate5m${one}`, `p50 ${name}`],
-      [`model_version:model_inference_latency_seconds:p99_rate5m${one}`, `p99 ${name}`],
-      [sla, 'SLA'],
-    ]),
-    chart(2, 'Queue: how many requests wait, per replica?', 'short', [
-      [`avg by (${VERSION}) (avg_over_time(model_inference_queue_depth${one}[5m]))`, `waiting ${name}`],
-      [batchOf(one), `one batch ${name}`],
-    ]),
+    chart(
+      1,
+      'Latency: how slow is p99, and what was promised?',
+      'Above the dashed SLA the model is too slow. A p99 at the largest bucket of the histogram means that much or more.',
+      's',
+      [
+        [`model_version:model_inference_latency_seconds:p50_rate5m${one}`, `p50 ${name}`],
+        [`model_version:model_inference_latency_seconds:p99_rate5m${one}`, `p99 ${name}`],
+        [sla, 'SLA'],
+      ],
+    ),
+    chart(
+      2,
+      'Queue: how many requests wait, per replica?',
+      'More waiting than one batch takes means that batches are too small or formed too late; none waiting means that ' +
+        'the time goes elsewhere. Means of five minutes.',
+      'short',
+      [
+        [`avg by (${VERSION}) (avg_over_time(model_inference_queue_depth${one}[5m]))`, `waiting ${name}`],
+        [batchOf(one), `one batch ${name}`],
+      ],
+    ),
     chart(
       3,
       'Batches: how full are they?',
+      'Requests in a batch as a share of the batch limit. Full batches and a queue: raise the limit. Empty ones and a ' +
+        'queue: raise the time that a batch may wait.',
       'percentunit',
       [[`(${batchOf(one)}) / (${limitOf(one)})`, `fill ${name}`]],
       { max: 1 },
     ),
-    chart(4, 'GPU: how busy are those of this model?', 'percentunit', [[gpuOf(one), `utilisation ${name}`]], {
-      max: 1,
-      thresholds: {
-        mode: 'absolute',
-        steps: [
-          { color: 'orange', value: null },
-          { color: 'green', value: 0.3 },
-        ],
+    chart(
+      4,
+      'GPU: how busy are those of this model?',
+      'Below the dashed 30 % a GPU counts as idle: slow answers are then not for want of GPUs. Means of five minutes.',
+      'percentunit',
+      [[gpuOf(one), `utilisation ${name}`]],
+      {
+        max: 1,
+        thresholds: {
+          mode: 'absolute',
+          steps: [
+            { color: 'orange', value: null },
+            { color: 'green', value: 0.3 },
+          ],
+        },
+        custom: { thresholdsStyle: { mode: 'dashed' }, fillOpacity: 8 },
       },
-      custom: { thresholdsStyle: { mode: 'dashed' }, fillOpacity: 8 },
-    }),
+    ),
   ];
 }
 
@@ -66,9 +88,10 @@ const PROMISED = {
   ],
 };
 
-const chart = (id, title, unit, queries, field = {}) => ({
+const chart = (id, title, description, unit, queries, field = {}) => ({
   id,
   title,
+  description,
   type: 'timeseries',
   gridPos: { x: ((id - 1) % 4) * 6, y: 0, w: 6, h: 9 },
   options: { legend: { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] } },
@@ -110,14 +133,6 @@ export function caseOf({ p99, sla, gpu, queue, batch }) {
   if (queue == null) return 'no-queue';
   if (queue > (batch ?? 1)) return 'batching';
   return queue < 0.5 ? 'host-bound' : 'unclear';
-}
-
-/** Return the address of the dashboard about one model. */
-export function modelPage({ namespace, model_name: model, model_version: version }) {
-  const chosen = Object.entries({ namespace, model, version }).filter(([, value]) => value);
-  const parameters = new URLSearchParams({ d: 'infermeter-model' });
-  for (const [name, value] of chosen) parameters.append(`var-${name}`, value);
-  return `?${parameters}`;
 }
 
 /** Return the address of this view about the model of an alert. */

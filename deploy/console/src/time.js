@@ -43,6 +43,18 @@ export function stepSeconds(rangeMs, points, least) {
   return Math.max(step, least);
 }
 
+const YOUNG_RANGES = ['5m', '15m', '30m'];
+
+/**
+ * Return the start of a range that shows a store of this age whole (`now-5m`); null when the usual range does well,
+ * because a quarter of it or more has data.
+ */
+export function youngRange(ageMs, usualMs) {
+  if (ageMs * 4 >= usualMs) return null;
+  const length = YOUNG_RANGES.find((one) => durationMs(one) >= ageMs * 1.1);
+  return length && durationMs(length) < usualMs ? `now-${length}` : null;
+}
+
 const WORDS = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week', M: 'month', y: 'year' };
 
 /** Return how a person calls a range: `Last 15 minutes`, or its two ends. */
@@ -57,7 +69,7 @@ export function rangeLabel(from, to) {
 
 function endLabel(text) {
   if (!/^-?\d+$/.test(text)) return text;
-  return `${dateText(Number(text))} ${clockText(Number(text))}`;
+  return momentText(Number(text));
 }
 
 const two = (number) => String(number).padStart(2, '0');
@@ -73,6 +85,9 @@ export function dateText(at) {
   const date = new Date(at);
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
+
+/** Return `2026-11-27 14:03:22` in the reader's time zone. */
+export const momentText = (at) => `${dateText(at)} ${clockText(at)}`;
 
 /** Return how long ago that was, in a person's words: `4 min`, `2 h 5 min`. */
 export function agoText(milliseconds) {

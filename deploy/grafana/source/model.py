@@ -227,8 +227,8 @@ ERRORS_ROW = Row(
             unit="reqps",
             queries=(
                 Query(
-                    f"sum by (error_type, model_version) ({rate('model_inference_exceptions_total')})",
-                    "{{error_type}} {{model_version}}",
+                    f"sum by ({ONE_VERSION}, error_type) ({rate('model_inference_exceptions_total')})",
+                    f"{{{{error_type}}}} {NAMED_VERSION}",
                 ),
             ),
             waits_for="Waits for a first failure",
@@ -278,8 +278,8 @@ BATCHES_ROW = Row(
             unit="ops",
             queries=(
                 Query(
-                    f"sum by (reason, model_version) ({rate('model_inference_batches_total')})",
-                    "{{reason}} {{model_version}}",
+                    f"sum by ({ONE_VERSION}, reason) ({rate('model_inference_batches_total')})",
+                    f"{{{{reason}}}} {NAMED_VERSION}",
                 ),
             ),
             waits_for=_NO_BATCHER,
@@ -377,8 +377,8 @@ GENERATIONS_ROW = Row(
             unit="ops",
             queries=(
                 Query(
-                    f"sum by (direction, model_version) ({rate('model_tokens_total')})",
-                    "{{direction}} {{model_version}}",
+                    f"sum by ({ONE_VERSION}, direction) ({rate('model_tokens_total')})",
+                    f"{{{{direction}}}} {NAMED_VERSION}",
                 ),
             ),
             waits_for=_NO_GENERATION,

@@ -44,7 +44,6 @@ CANARY_ROW = Row(
             waits_for=NO_REQUESTS,
             no_limit="how much a new version gets is a choice",
             maximum=1,
-            stacked=True,
         ),
         Panel(
             shape="timeseries",
@@ -115,14 +114,14 @@ PREDICTIONS_ROW = Row(
         Panel(
             shape="timeseries",
             title="Do the shares of the classes change?",
-            description="Share of each predicted class, per model; the bands add up to 100 % for one model.",
+            description="Share of each predicted class; the lines of one model add up to 100 %.",
             unit="percentunit",
             queries=(Query(share_of_classes(), "{{model_name}} {{namespace}} {{bin}}"),),
             waits_for=_NO_CLASS,
             no_limit="what is usual differs from model to model; a change is what counts",
             alerts=("PredictionDistributionShift",),
             height=9,
-            stacked=True,
+            maximum=1,
         ),
         Panel(
             shape="timeseries",

@@ -221,7 +221,7 @@ HEALTH_ROW = Row(
         Panel(
             shape="timeseries",
             title="Which classes are predicted, and in what shares?",
-            description="Share of each predicted class, per model; the bands add up to 100 % for one model.",
+            description="Share of each predicted class; the lines of one model add up to 100 %.",
             unit="percentunit",
             queries=(Query(share_of_classes(), "{{model_name}} {{namespace}} {{bin}}"),),
             waits_for="Waits for a prediction that states its class",
@@ -230,7 +230,7 @@ HEALTH_ROW = Row(
             opens="model",
             base=BLUE,
             height=9,
-            stacked=True,
+            maximum=1,
         ),
         Panel(
             shape="bargauge",

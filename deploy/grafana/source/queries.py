@@ -18,7 +18,7 @@ QUEUE = "model_inference_queue_depth"
 NO_REQUESTS = "Waits for a first request to a model"
 NO_GPU = "Waits for GPU metrics (dcgm-exporter, or the SDK's)"
 NO_RULES = "Waits for recorded series: are the rules loaded, and is a request there?"
-NO_REFERENCE = "Waits for a drift reference and the drift rules"
+NO_REFERENCE = "Waits for a drift reference, and for the drift rules: they begin after 2 to 5 minutes"
 
 ONE_VERSION = "namespace, model_name, model_version"
 NAMED_VERSION = "{{model_name}} {{model_version}} {{namespace}}"

@@ -31,6 +31,11 @@ def _rate(name: str, labels: str = _HERE) -> str:
     return f"rate({name}{labels}[$__rate_interval])"
 
 
+def _group(expr: str) -> str:
+    """Return series of rule groups by the name of the group alone: Prometheus writes the path of its file before it."""
+    return f'label_replace({expr}, "rule_group", "$1", "rule_group", ".*;(.*)")'
+
+
 def _collector(name: str, by: str) -> str:
     """Return a rate of the collector's, whose counters end in _total or not, depending on its version."""
     return f"sum by ({by}) ({_rate(name + '_total', '')} or {_rate(name, '')})"
@@ -273,8 +278,11 @@ PROMETHEUS_ROW = Row(
             unit="percentunit",
             queries=(
                 Query(
-                    "topk(20, prometheus_rule_group_last_duration_seconds"
-                    " / (prometheus_rule_group_interval_seconds > 0))",
+                    "topk(20, max by (rule_group) ("
+                    + _group(
+                        "prometheus_rule_group_last_duration_seconds / (prometheus_rule_group_interval_seconds > 0)"
+                    )
+                    + "))",
                     "{{rule_group}}",
                     instant=True,
                 ),
@@ -296,11 +304,11 @@ PROMETHEUS_ROW = Row(
             unit="ops",
             queries=(
                 Query(
-                    f"sum by (rule_group) ({_rate('prometheus_rule_evaluation_failures_total', '')})",
+                    f"sum by (rule_group) ({_group(_rate('prometheus_rule_evaluation_failures_total', ''))})",
                     "failed: {{rule_group}}",
                 ),
                 Query(
-                    f"sum by (rule_group) ({_rate('prometheus_rule_group_iterations_missed_total', '')})",
+                    f"sum by (rule_group) ({_group(_rate('prometheus_rule_group_iterations_missed_total', ''))})",
                     "left out: {{rule_group}}",
                 ),
             ),

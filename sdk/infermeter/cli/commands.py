@@ -5,12 +5,14 @@ So `infermeter --help` loads click and nothing else, and a new command is one li
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 
 import click
 
 from infermeter.cli.exit_codes import table
+from infermeter.version import __version__
 
 # name -> (module, what it does in one line); the command object carries the command's name.
 _COMMANDS: dict[str, tuple[str, str]] = {
@@ -65,11 +67,22 @@ class _LazyGroup(click.Group):
             raise TypeError(f"{_COMMANDS[cmd_name][0]}.{cmd_name} is not a click command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as unknown:
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"{unknown.message}{hint}", ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
 @click.group(cls=_LazyGroup, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s", help="Print the version; the command says more.")
 def infermeter() -> None:
     """Measuring instruments for machine-learning inference services."""

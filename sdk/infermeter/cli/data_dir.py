@@ -21,7 +21,7 @@ def data_dir_option(command: _Command) -> _Command:
         envvar="INFERMETER_DATA_DIR",
         callback=_to_places,
         metavar="DIRECTORY",
-        help=f"Where state, logs and data lie.  [default: {_short(default_data_dir())}]",
+        help=f"Where state, logs and data lie.  [env: INFERMETER_DATA_DIR; default: {_short(default_data_dir())}]",
     )(command)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
+from infermeter.cli.addresses import checked_url
 from infermeter.cli.data_dir import data_dir_option
 from infermeter.cli.diagnosis.course import Addresses, diagnose
 from infermeter.cli.exit_codes import ExitCode, table
@@ -47,10 +48,17 @@ Run it where a service runs, with that service's environment: it then sees what 
     "--prometheus",
     "prometheus_url",
     envvar="INFERMETER_PROMETHEUS_URL",
+    callback=checked_url,
     metavar="URL",
     help="Where Prometheus answers.  [env: INFERMETER_PROMETHEUS_URL]",
 )
-@click.option("--alertmanager", "alertmanager_url", metavar="URL", help="Default: the one Prometheus sends to.")
+@click.option(
+    "--alertmanager",
+    "alertmanager_url",
+    callback=checked_url,
+    metavar="URL",
+    help="Where Alertmanager answers.  [default: the one that Prometheus sends to]",
+)
 @click.option(
     "--timeout",
     "timeout_s",

@@ -52,10 +52,9 @@ Examples:
   infermeter gpu agent --pods                say which pods hold each GPU; needs hostPID and /var/log of the host
   OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 infermeter gpu agent      push by OTLP as well
   infermeter gpu agent --demo                simulated devices; their modelName says so
-
-\b
-Let Prometheus scrape it or let it push, not both, or sums over GPUs count double.
   curl -X POST 'localhost:9400/release?seconds=60'      let go of the driver, so that a GPU can be reset
+
+Let Prometheus scrape it or let it push, not both, or sums over GPUs count double.
 """
 
 

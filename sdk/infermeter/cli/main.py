@@ -1,4 +1,7 @@
-"""The entry point of the command `infermeter`; knows what to say when the extra `cli` is missing, and no command."""
+"""The entry point of the command `infermeter`: what is said when the extra `cli` or the system denies something.
+
+Knows no command.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,14 @@ def main() -> None:
             raise
         sys.stderr.write('The command line needs the extra "cli": pip install "infermeter[cli]"\n')
         sys.exit(ExitCode.FAILED)
-    infermeter(prog_name="infermeter")
+    try:
+        infermeter(prog_name="infermeter")
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        what = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {what}{error.strerror}\n")
+        sys.exit(ExitCode.FAILED)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from infermeter.cli.addresses import checked_url
 from infermeter.cli.data_dir import data_dir_option
 from infermeter.cli.diagnosis.backend import Backend, NoAnswerError
 from infermeter.cli.exit_codes import ExitCode
@@ -55,6 +56,7 @@ def _checked_window(_context: click.Context, _option: click.Parameter, value: st
     "--prometheus",
     "prometheus_url",
     envvar="INFERMETER_PROMETHEUS_URL",
+    callback=checked_url,
     metavar="URL",
     help="Where Prometheus answers.  [env: INFERMETER_PROMETHEUS_URL]",
 )

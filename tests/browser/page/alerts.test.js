@@ -5,7 +5,9 @@ import { describe, test } from 'node:test';
 const source = (name) => import(`../../../deploy/console/src/${name}.js`);
 const { comparisonsOf, constantOf, isAbout, selector } = await source('promql');
 const { caseOf } = await source('diagnosis');
-const { rangeAround, unitOf } = await source('alert_chart');
+const { alertChart, rangeAround, unitOf } = await source('alert_chart');
+const { pagesAbout } = await source('pages_about');
+const { filledIn } = await source('runbook_places');
 
 describe('rules taken apart', () => {
   test('value, operator and limit', () => {
@@ -39,6 +41,9 @@ describe('rules taken apart', () => {
     assert.equal(unitOf('max by (gpu) (gpu:utilization_ratio:avg5m{x="1"})'), 'percentunit');
     assert.equal(unitOf('pipeline:pipeline_run_duration_seconds:last'), 's');
     assert.equal(unitOf('rate(infermeter_dropped_total[5m])'), 'short');
+    assert.equal(unitOf('model_version:canary_errors:difference'), 'percentunit');
+    assert.equal(unitOf('model_version:canary_latency:ks'), 'percentunit');
+    assert.equal(unitOf('model_version:canary_latency:ks_score'), 'short');
   });
 });
 
@@ -48,6 +53,51 @@ test('the chart of an alert ends at this moment and begins before the alert', ()
   assert.ok(range.start <= 1000 - 1200 && range.start > 1000 - 1200 - range.step);
   assert.equal((range.end - range.start) % range.step, 0);
   assert.equal(rangeAround(1000, 1001, 4, 1).start <= 1000 - 120, true);
+});
+
+describe('the chart of an alert', () => {
+  const alert = { labels: { model_name: 'm' }, activeAt: '2026-01-01T00:00:00Z' };
+  const now = Date.parse('2026-01-01T00:01:00Z');
+  const answering = (values) => ({ range: async (query) => (query === 'a' ? [{ labels: {}, values }] : []) });
+
+  test('has the limit beside the value, also where it is a number', async () => {
+    const prometheus = answering([[now - 1000, 0.4]]);
+    const { series } = await alertChart({ name: 'A', query: 'a > 0.2' }, alert, { prometheus, scrapeS: 1, now });
+    assert.deepEqual(
+      series.map(({ name }) => name),
+      ['value', 'limit'],
+    );
+    assert.deepEqual(series[1].values.at(-1), [now, 0.2]);
+    assert.ok(series[1].values[0][0] <= Date.parse(alert.activeAt) - 120_000);
+  });
+  test('begins at zero unless something lies below', async () => {
+    const rule = { name: 'A', query: 'a > 0.2' };
+    const of = async (value) =>
+      (await alertChart(rule, alert, { prometheus: answering([[now, value]]), scrapeS: 1, now })).panel.fieldConfig
+        .defaults.min;
+    assert.equal(await of(0.4), 0);
+    assert.equal(await of(-0.4), undefined);
+  });
+});
+
+test('an alert leads to the pages about what it names', () => {
+  const leads = (name, labels) => pagesAbout(name, labels).map(([, address]) => address);
+  const model = { model_name: 'fraud & co', model_version: '3', namespace: 'prod' };
+  assert.deepEqual(leads('HighInferenceLatency', model), [
+    '?d=infermeter-model&var-namespace=prod&var-model=fraud+%26+co&var-version=3',
+  ]);
+  assert.deepEqual(leads('GPUHot', { gpu: '0', host: 'node-a' }), ['?d=infermeter-gpu-fleet&var-host=node-a']);
+  assert.deepEqual(leads('PipelineSlow', { pipeline: 'features' }), ['?d=infermeter-overview']);
+  assert.deepEqual(leads('TelemetryTargetDown', { job: 'x' }), ['?d=infermeter-telemetry-health']);
+  assert.deepEqual(leads('SomebodyElses', {}), []);
+});
+
+test('the queries of a runbook get the names of the alert, and only those that it has', () => {
+  const labels = { model_name: 'a"b', namespace: '', gpu: '0' };
+  assert.equal(
+    filledIn('x{namespace="NAMESPACE",model_name="MODEL",gpu="GPU",y="OTHER"} MODEL', labels),
+    'x{namespace="NAMESPACE",model_name="a\\"b",gpu="0",y="OTHER"} MODEL',
+  );
 });
 
 test('the diagnosis follows the rules', () => {

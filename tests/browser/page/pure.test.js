@@ -5,11 +5,11 @@ import { describe, test } from 'node:test';
 const source = (name) => import(`../../../deploy/console/src/${name}.js`);
 const { internalLink, readAddress, writeAddress } = await source('address');
 const { builtinsOf, choiceOf, interpolate, labelValuesQuery, orderedOptions, seriesName } = await source('template');
-const { agoText, durationMs, parseTime, rangeLabel, stepSeconds } = await source('time');
+const { agoText, durationMs, parseTime, rangeLabel, stepSeconds, youngRange } = await source('time');
 const { fieldFor, reduce, thresholdStep } = await source('reduce');
 const { choicesWithoutOptions } = await source('choices');
 const { bucketsOf, usedBuckets } = await source('buckets');
-const { extentOf, withGaps } = await source('panels/lines');
+const { axisStart, extentOf, withGaps } = await source('panels/lines');
 const { lanesOf } = await source('panels/lanes');
 const { AwayError, Prometheus, QueryError } = await source('prometheus');
 
@@ -132,6 +132,12 @@ describe('times', () => {
     assert.equal(rangeLabel('now-6h', 'now'), 'Last 6 hours');
     assert.equal(rangeLabel('now-1h', 'now'), 'Last hour');
     assert.deepEqual([agoText(5e3), agoText(5 * 6e4), agoText(3 * 36e5)], ['5 s', '5 min', '3 h 0 min']);
+  });
+  test('a store that has just begun is shown whole, an older one as the dashboard says', () => {
+    const minutes = (count) => youngRange(count * 6e4, 36e5);
+    assert.deepEqual([0.1, 4, 5, 12, 15, 60].map(minutes), ['now-5m', 'now-5m', 'now-15m', 'now-15m', null, null]);
+    assert.equal(youngRange(10e3, 3e5), null);
+    assert.equal(youngRange(10 * 36e5, 7 * 864e5), null);
   });
   test('steps are round and not below the scrape interval', () => {
     assert.equal(stepSeconds(3600e3, 400, 15), 15);
@@ -288,6 +294,19 @@ describe('lines', () => {
     assert.deepEqual(extentOf(items), { low: 2, high: 5 });
     assert.equal(extentOf(items, [6]).high > 6, true);
     assert.equal(extentOf(items, [600]).high, 5);
+    assert.equal(extentOf(items, [1.9]).low, 1.9);
+    assert.equal(extentOf(items, [1]).low, 2);
+  });
+  test('an axis begins a little below its values, at zero where bars stand on it', () => {
+    const field = {};
+    const start = axisStart({ low: 0.99, high: 1, field });
+    assert.ok(start < 0.99 && start > 0.98);
+    assert.equal(axisStart({ low: 0.1, high: 5, field }), 0);
+    assert.equal(axisStart({ low: 0, high: 0, field }), 0);
+    assert.equal(axisStart({ low: -2, high: 5, field }) < -2, true);
+    assert.equal(axisStart({ low: 1, high: 1, field }), 0.9);
+    assert.equal(axisStart({ low: 9, high: 10, field: { custom: { drawStyle: 'bars' } } }), 0);
+    assert.equal(axisStart({ low: 9, high: 10, field: { custom: { stacking: { mode: 'normal' } } } }), 0);
   });
   test('states of neighbours are one stretch', () => {
     const blocks = lanesOf(

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -65,6 +66,48 @@ def test_a_wrong_option_is_a_usage_error_that_says_what_is_allowed(option: list[
     failed = CliRunner().invoke(infermeter, ["up", "--data-dir", str(tmp_path), *option])
     assert failed.exit_code == ExitCode.USAGE
     assert why in " ".join(failed.output.split())
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest() -> None:
+    failed = CliRunner().invoke(infermeter, ["stauts"])
+    assert failed.exit_code == ExitCode.USAGE
+    assert "Did you mean 'status'?" in failed.output
+
+
+def test_the_version_is_told_by_the_usual_option() -> None:
+    told = CliRunner().invoke(infermeter, ["--version"], prog_name="infermeter")
+    assert (told.exit_code, told.output) == (ExitCode.OK, f"infermeter {version('infermeter')}\n")
+
+
+@pytest.mark.parametrize("command", [["up"], ["demo", "drift"]])
+def test_a_data_directory_that_cannot_be_made_is_named_with_the_remedy(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    failed = CliRunner().invoke(infermeter, [*command, "--data-dir", str(tmp_path / "file" / "below")])
+    assert failed.exit_code == ExitCode.FAILED
+    said = " ".join(failed.output.split())
+    assert "file/below cannot be made (Not a directory)" in said
+    assert "--data-dir or INFERMETER_DATA_DIR" in said
+
+
+def test_what_the_system_denies_is_one_line() -> None:
+    code = (
+        "import infermeter.cli.commands as commands\n"
+        "from infermeter.cli.main import main\n"
+        "def deny(**_): raise PermissionError(13, 'Permission denied', '/var/lib/x')\n"
+        "commands.infermeter = deny\n"
+        "main()"
+    )
+    failed = run_python(code)
+    assert failed.stderr == "error: /var/lib/x: Permission denied\n"
+    assert failed.returncode == ExitCode.FAILED
+
+
+@pytest.mark.parametrize("command", [["top", "--once"], ["doctor"], ["doctor", "--alertmanager"]])
+def test_an_address_that_is_none_is_a_usage_error_with_an_example(command: list[str]) -> None:
+    option = [] if "--alertmanager" in command else ["--prometheus"]
+    failed = CliRunner().invoke(infermeter, [*command, *option, "localhost:9090"])
+    assert failed.exit_code == ExitCode.USAGE
+    assert "give one like http://127.0.0.1:9090" in " ".join(failed.output.split())
 
 
 def test_a_token_the_collector_would_cut_is_refused(tmp_path: Path) -> None:

@@ -45,7 +45,17 @@ export function extentOf(items, limits = []) {
     }
   }
   if (low > high) return { low: 0, high: Math.max(0, ...limits) };
-  // A limit far above would press the lines flat; one in sight is what the reader looks for.
-  for (const limit of limits) if (limit > high && limit <= high * 3) high = limit * 1.05;
+  // A limit far away would press the lines flat; one in sight is what the reader looks for.
+  for (const limit of limits) {
+    if (limit > high && limit <= high * 3) high = limit * 1.05;
+    if (limit < low && limit >= low * 0.9) low = limit;
+  }
   return { low, high };
+}
+
+/** Return where an axis begins for which the dashboard says nothing: as Grafana, a little below what is drawn. */
+export function axisStart({ low, high, field }) {
+  const fromZero = field.custom?.drawStyle === 'bars' || field.custom?.stacking?.mode === 'normal';
+  const below = low - (high - low || Math.abs(high)) * 0.1;
+  return low >= 0 && (fromZero || below < 0) ? 0 : below;
 }

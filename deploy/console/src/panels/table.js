@@ -3,7 +3,7 @@ import { el } from '../dom.js';
 import { valueColourName, wordColour } from '../palette.js';
 import { fieldFor, reduce } from '../reduce.js';
 import { themeMode } from '../theme.js';
-import { clockText, dateText } from '../time.js';
+import { momentText } from '../time.js';
 import { format } from '../units.js';
 import { replaceIfChanged, seriesLink } from './common.js';
 
@@ -63,7 +63,7 @@ function rowsOf(panel, series, columns) {
   }
   return [...joined.values()].map((row) =>
     columns.map(({ key, time, label, refId, field }) => {
-      if (time) return { value: row.time, text: row.time ? `${dateText(row.time)} ${clockText(row.time)}` : '', row };
+      if (time) return { value: row.time, text: row.time ? momentText(row.time) : '', row };
       if (label) return { value: row.labels[key] ?? '', text: row.labels[key] ?? '', row };
       const value = row.numbers.get(refId);
       return { value, text: value == null ? '' : format(value, field), row };

@@ -3,7 +3,7 @@ import { drawChart, GRID, timeAxis, tooltip, valueAxis } from '../chart.js';
 import { el } from '../dom.js';
 import { colour, fieldColour } from '../palette.js';
 import { styled, themeMode } from '../theme.js';
-import { clockText, dateText } from '../time.js';
+import { momentText } from '../time.js';
 import { linkTimeline } from '../timeline.js';
 import { format } from '../units.js';
 import { itemsOf, spoken } from './common.js';
@@ -129,7 +129,7 @@ function rowsAt(points, items) {
   return el(
     'div',
     { class: 'tooltip' },
-    el('div', { class: 'at' }, at == null ? '' : `${dateText(at)} ${clockText(at)}`),
+    el('div', { class: 'at' }, at == null ? '' : momentText(at)),
     el('table', {}, rows),
     rest > 0 ? el('div', { class: 'at' }, `and ${rest} more`) : null,
   );

@@ -2,15 +2,17 @@
 import { alertChart } from '../alert_chart.js';
 import { sayAway } from '../banner.js';
 import { disposeCharts } from '../chart.js';
-import { explainAddress, EXPLAINED, modelPage } from '../diagnosis.js';
+import { explainAddress, EXPLAINED } from '../diagnosis.js';
 import { el } from '../dom.js';
 import { Loop } from '../loop.js';
 import { markdown } from '../markdown.js';
 import { timeseries } from '../panels/timeseries.js';
 import { AwayError, QueryError } from '../prometheus.js';
 import { refreshPicker } from '../pickers.js';
+import { pagesAbout } from '../pages_about.js';
+import { filledIn } from '../runbook_places.js';
 import { readRunbook, silencedLabels } from '../server.js';
-import { agoText, clockText, dateText, durationMs } from '../time.js';
+import { agoText, clockText, durationMs, momentText } from '../time.js';
 
 const MOST_CARDS = 60;
 const REFRESHES = ['5s', '10s', '30s', '1m', '5m'];
@@ -28,16 +30,29 @@ class AlertsView {
   #cards = new Map();
   #loop = new Loop((signal) => this.#refresh(signal));
   #status = el('span', { class: 'status' });
+  #toolbar = el('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'What is shown' });
+  #printed = el('p', { class: 'printed' });
   #active = el('div', { class: 'alerts' });
   #quiet = el('section', { class: 'quiet' });
 
   constructor(root, page) {
     this.#root = root;
     this.#page = page;
-    const refresh = refreshPicker(this.#refreshText, REFRESHES, (text) => page.go({ ...page.address, refresh: text }));
-    const toolbar = el('div', { class: 'toolbar' }, el('span', { class: 'grow' }), this.#status, refresh);
-    root.replaceChildren(el('div', { class: 'head' }, el('h1', {}, 'Alerts'), toolbar), this.#active, this.#quiet);
+    root.replaceChildren(
+      el('div', { class: 'head' }, el('h1', {}, 'Alerts'), this.#toolbar, this.#printed),
+      this.#active,
+      this.#quiet,
+    );
+    this.#drawToolbar();
     this.#loop.now();
+  }
+
+  #drawToolbar() {
+    const { address, go } = this.#page;
+    const refresh = refreshPicker(this.#refreshText, REFRESHES, (text) => go({ ...address, refresh: text }));
+    const focused = this.#toolbar.contains(document.activeElement);
+    this.#toolbar.replaceChildren(el('span', { class: 'grow' }), this.#status, refresh);
+    if (focused) refresh.focus();
   }
 
   get #refreshText() {
@@ -45,6 +60,7 @@ class AlertsView {
   }
 
   changed() {
+    this.#drawToolbar();
     this.#loop.now();
   }
 
@@ -65,6 +81,7 @@ class AlertsView {
       await this.#show(rules, silenced, signal);
       this.#status.textContent = `updated ${clockText(Date.now())}`;
       this.#status.className = 'status ok';
+      this.#printed.textContent = `As of ${momentText(Date.now())}`;
       this.#loop.every(durationMs(this.#refreshText));
       document.body.dataset.ready = '1';
     } catch (error) {
@@ -90,7 +107,8 @@ class AlertsView {
       ...(rest > 0 ? [el('p', { class: 'hint' }, `and ${rest} more; Alertmanager groups them`)] : []),
     ]);
     this.#showQuiet(rules);
-    document.title = active.length ? `(${active.length}) Alerts · infermeter` : 'Alerts · infermeter';
+    const firing = active.filter(({ alert }) => alert.state === 'firing').length;
+    document.title = firing ? `(${firing}) Alerts · infermeter` : 'Alerts · infermeter';
     for (const card of shown.values()) await card.update(signal);
   }
 
@@ -211,7 +229,7 @@ class AlertCard {
     this.#description.textContent = alert.annotations.description ?? '';
     this.#state.textContent = `${alert.state}${silenced ? ', silenced' : ''}`;
     this.#since.textContent = `since ${clockText(since)} (${agoText(Date.now() - since)})`;
-    this.#since.title = `${dateText(since)} ${clockText(since)}`;
+    this.#since.title = momentText(since);
     this.node.classList.toggle('silenced', silenced);
     this.node.dataset.state = alert.state;
     return this.node;
@@ -255,7 +273,7 @@ class AlertCard {
     const links = [];
     if (EXPLAINED.includes(rule.name) && alert.labels.model_name)
       links.push(['Explain', explainAddress(rule.name, alert.labels)]);
-    if (alert.labels.model_name) links.push(['The model’s dashboard', modelPage(alert.labels)]);
+    links.push(...pagesAbout(rule.name, alert.labels));
     const { alertmanager } = this.#page.config;
     const nodes = links.map(([text, href]) => el('a', { class: 'button', href }, text));
     if (alertmanager)
@@ -276,7 +294,9 @@ class AlertCard {
       if (!details.open || content.hasChildNodes()) return;
       const text = await readRunbook(name);
       content.replaceChildren(
-        text == null ? el('p', {}, 'This installation has no runbook of it.') : markdown(text, { level: 3 }),
+        text == null
+          ? el('p', {}, 'This installation has no runbook of it.')
+          : markdown(filledIn(text, this.#one.alert.labels), { level: 3 }),
       );
     });
     return details;

@@ -8,12 +8,13 @@ import { buildGrid } from '../grid.js';
 import { Loop } from '../loop.js';
 import { closeOthers, rangePicker, refreshPicker, variablePicker } from '../pickers.js';
 import { AwayError, QueryError } from '../prometheus.js';
-import { clockText, durationMs, parseTime } from '../time.js';
+import { clockText, durationMs, momentText, parseTime, youngRange } from '../time.js';
 
 const AT_ONCE = 6; // as many as a browser sends to one server
 const RETRY_MS = 5000;
 const YOUNG_MS = 90000; // a stack that has just started fills its panels within
 const CHOICES_LAST_MS = 60000; // after that a new model may have appeared
+const AGE_POINTS = 240; // of the range that a dashboard shows by itself
 const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m', '30m', '1h', '2h', '1d'];
 
 /**
@@ -37,10 +38,12 @@ class DashboardView {
   #loop = new Loop((signal) => this.#refresh(signal));
   #toolbar = el('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'What is shown' });
   #status = el('span', { class: 'status' });
+  #printed = el('p', { class: 'printed' });
   #waiting = el('div');
   #watcher;
   #stale = false;
   #chosenAt = 0;
+  #young = null; // a shorter range than the dashboard's, while Prometheus has no more to show
   #openedAt = performance.now();
 
   constructor(root, page, dashboard, before) {
@@ -51,7 +54,7 @@ class DashboardView {
     this.#frames = frames;
     const title = el('h1', {}, dashboard.title);
     root.replaceChildren(
-      el('div', { class: 'head' }, title, this.#toolbar),
+      el('div', { class: 'head' }, title, this.#toolbar, this.#printed),
       this.#waiting,
       ...(before ? [before] : []),
       node,
@@ -84,7 +87,8 @@ class DashboardView {
   /** The range in the address' notation. */
   get #range() {
     const { from, to } = this.#page.address;
-    return { from: from || this.#dashboard.time?.from || 'now-1h', to: to || this.#dashboard.time?.to || 'now' };
+    const { from: usual = 'now-1h', to: end = 'now' } = this.#dashboard.time ?? {};
+    return { from: from || this.#young || usual, to: to || end };
   }
 
   get #refreshText() {
@@ -128,8 +132,9 @@ class DashboardView {
 
   async #refresh(signal) {
     const started = performance.now();
-    const window = this.#window();
     try {
+      await this.#fitRange(signal);
+      const window = this.#window();
       await this.#askFor(window, signal);
       await this.#sayWaiting(window, signal);
       sayAway(this.#page.banner, null);
@@ -139,6 +144,7 @@ class DashboardView {
         failing ? 'bad' : 'ok',
       );
       this.#loop.every(this.#nextMs);
+      this.#printed.textContent = this.#printedText(window);
       document.body.dataset.ready = String(Math.round(performance.now() - started));
     } catch (error) {
       if (!(error instanceof AwayError || error instanceof QueryError)) throw error;
@@ -151,6 +157,22 @@ class DashboardView {
       sayAway(this.#page.banner, error);
       this.#say('Prometheus is away', 'bad');
     }
+  }
+
+  /** Show a store that has just begun from its beginning, unless the address says from when. */
+  async #fitRange(signal) {
+    const { address, prometheus } = this.#page;
+    const asked = address.from || address.to || this.#dashboard.time?.to !== 'now';
+    if (asked || (!this.#stale && Date.now() - this.#chosenAt < CHOICES_LAST_MS)) return;
+    const endS = Math.floor(Date.now() / 1000);
+    const rangeMs = endS * 1000 - parseTime(this.#dashboard.time.from, endS * 1000);
+    const step = Math.max(1, Math.round(rangeMs / 1000 / AGE_POINTS));
+    const found = await prometheus.range('count(up)', { start: endS - rangeMs / 1000, end: endS, step }, signal);
+    const first = found[0]?.values[0]?.[0];
+    const young = first == null ? null : youngRange(endS * 1000 - first, rangeMs);
+    if (young === this.#young) return;
+    this.#young = young;
+    this.#drawToolbar();
   }
 
   async #askFor(window, signal) {
@@ -196,6 +218,15 @@ class DashboardView {
     if (!found) this.#stale = true; // the choices come with the first samples
     if (found === !this.#waiting.hasChildNodes()) return;
     this.#waiting.replaceChildren(...(found ? [] : [waitingCard()]));
+  }
+
+  /** What paper has instead of controls. */
+  #printedText({ startMs, endMs }) {
+    const chosen = [...this.#choices.values()].filter(({ hidden }) => !hidden);
+    return [
+      ...chosen.map(({ label, all, selected }) => `${label}: ${all ? 'All' : selected.join(', ') || '–'}`),
+      `${momentText(startMs)} to ${momentText(endMs)}`,
+    ].join(' · ');
   }
 
   #say(text, kind) {

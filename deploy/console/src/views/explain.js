@@ -1,9 +1,10 @@
 // Why one model is slow: latency, queue, batches and GPU side by side, and what that combination means.
-import { caseOf, EXPLAINED, judge, modelPage, panelsOf } from '../diagnosis.js';
+import { caseOf, EXPLAINED, judge, panelsOf } from '../diagnosis.js';
 import { el } from '../dom.js';
 import { Loop } from '../loop.js';
+import { modelPage } from '../pages_about.js';
 import { replaceIfChanged } from '../panels/common.js';
-import { AwayError } from '../prometheus.js';
+import { AwayError, QueryError } from '../prometheus.js';
 import { format } from '../units.js';
 import { dashboardView } from './dashboard.js';
 
@@ -34,7 +35,7 @@ export function explainView(root, page) {
       const found = await judge(page.prometheus, of, signal);
       replaceIfChanged(verdict, found, () => sentences(found, { of, alert }));
     } catch (error) {
-      if (!(error instanceof AwayError)) throw error; // the banner says it
+      if (!(error instanceof AwayError || error instanceof QueryError)) throw error; // banner and panels say it
     }
     judging.every(JUDGED_EVERY_MS);
   });

@@ -6,8 +6,10 @@ import { readRunbook } from '../server.js';
 /** Show the runbook that the address names. */
 export function runbookView(root, { address }) {
   const { alert } = address;
+  let left = false;
   root.replaceChildren(el('article', { class: 'sheet', 'aria-busy': 'true' }, el('p', {}, 'Reading the runbook')));
   readRunbook(alert).then((text) => {
+    if (left) return;
     const content =
       text == null
         ? el('p', {}, `There is no runbook of ${alert} in this installation.`)
@@ -17,5 +19,5 @@ export function runbookView(root, { address }) {
     );
     document.body.dataset.ready = '1';
   });
-  return { stop() {}, redraw() {}, changed: () => runbookView(root, { address }) };
+  return { stop: () => (left = true), redraw() {}, changed() {} };
 }

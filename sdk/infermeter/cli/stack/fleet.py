@@ -86,5 +86,5 @@ def read_speed(places: Places) -> float | None:
     """Return the speed that the control file tells the fleet; None when there is no such file."""
     try:
         return float(json.loads(places.fleet_control.read_text(encoding="utf-8"))["speed"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from infermeter.cli.stack.failures import StackError
+
 
 def default_data_dir() -> Path:
     """Return the data directory of `infermeter up` when no other is given (XDG: state)."""
@@ -62,9 +64,19 @@ class Places:
         return self.logs / f"{part}.log"
 
     def make(self) -> None:
-        """Create the directories, readable by this user only: a token may lie in one."""
-        for path in (self.data_dir, self.config, self.logs, self.data_dir / "data"):
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Create the directories, readable by this user only: a token may lie in one.
+
+        Raises:
+            StackError: That is not allowed there, or there is no room.
+        """
+        try:
+            for path in (self.data_dir, self.config, self.logs, self.data_dir / "data"):
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StackError(
+                f"{error.filename} cannot be made ({error.strerror}); name a directory of yours: --data-dir or "
+                "INFERMETER_DATA_DIR"
+            ) from None
 
 
 def _xdg(variable: str, fallback: str) -> Path:

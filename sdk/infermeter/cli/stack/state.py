@@ -55,7 +55,7 @@ def read_state(file: Path) -> StackState | None:
             return None
         parts = tuple(_read_part(part) for part in content["parts"])
         return StackState(content["started_at"], content["ports"], parts)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -8,13 +8,14 @@ import re
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import anyio
 import yaml
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from infermeter.cli.web import content
@@ -90,6 +91,8 @@ def make_app(settings: ConsoleSettings) -> ASGIApp:
         routes=[
             Route("/", console.index, methods=["GET"]),
             Route(OPEN_PATH, console.health, methods=["GET"]),
+            Route("/d/{uid}", console.as_grafana, methods=["GET"]),
+            Route("/d/{uid}/{title}", console.as_grafana, methods=["GET"]),
             Route("/api/config", console.config, methods=["GET"]),
             Route("/api/dashboards", console.dashboards, methods=["GET"]),
             Route("/api/dashboards/{uid}", console.dashboard, methods=["GET"]),
@@ -120,6 +123,11 @@ class _Console:
         if content.INDEX not in self._page:
             return PlainTextResponse(NO_PAGE, HTTPStatus.SERVICE_UNAVAILABLE, _FRESH)
         return FileResponse(self._page[content.INDEX], headers=_REVALIDATED)
+
+    async def as_grafana(self, request: Request) -> Response:
+        """Lead an address that was copied from Grafana to the same place here: only its path differs."""
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "d"]
+        return RedirectResponse(f"/?{urlencode([('d', request.path_params['uid']), *kept])}", headers=_FRESH)
 
     async def file(self, request: Request) -> Response:
         name: str = request.path_params["file"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOURCES = "deploy/console"
-_NO_SOURCES = frozenset({"dist", "node_modules"})
+_NO_SOURCES = frozenset({"dist", "node_modules", "README.md"})
 STAMP = ".sources"
 """A file of the built page that holds the `sources_key` of what it was built from."""
 

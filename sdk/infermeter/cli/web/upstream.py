@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
+import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
@@ -92,9 +94,7 @@ class Upstream:
         except (TimeoutError, httpx.TimeoutException):
             raise self._away(HTTPStatus.GATEWAY_TIMEOUT, "timeout", "does not answer in time") from None
         except httpx.HTTPError as error:
-            raise self._away(
-                HTTPStatus.BAD_GATEWAY, "unavailable", f"does not answer ({type(error).__name__})"
-            ) from None
+            raise self._away(HTTPStatus.BAD_GATEWAY, "unavailable", f"does not answer ({_why(error)})") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -127,6 +127,22 @@ class Upstream:
 
     def _away(self, status: HTTPStatus, kind: str, what: str) -> RefusedError:
         return RefusedError(status, kind, f"{self.title} at {self.shown_url} {what}.")
+
+
+def _why(error: httpx.HTTPError) -> str:
+    """Return why nobody answered: what the system said, which the HTTP client wraps, else what was seen."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return "its name cannot be resolved"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its certificate is not trusted here"
+        if isinstance(cause, ConnectionRefusedError):
+            return "nobody listens there"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        return "no connection"
+    return "it hung up"
 
 
 def _question(query: bytes) -> bytes:
