@@ -49,6 +49,21 @@ def test_what_the_block_says_decides_the_status(captured_metrics: CapturedMetric
     assert captured_metrics.value("model_inference_exceptions_total") == 1
 
 
+@pytest.mark.parametrize("said", ["KeyError", KeyError, KeyError("customer 4711")], ids=["name", "class", "exception"])
+def test_a_failure_counts_under_its_class_and_never_under_its_text(
+    captured_metrics: CapturedMetrics, said: str | type[Exception] | Exception
+) -> None:
+    with fraud as call:
+        call.failed(said)
+    with infermeter.generation("fraud", version="3") as answer:
+        answer.failed(said)
+
+    assert [
+        (point.labels["error_type"], point.value)
+        for point in captured_metrics.points("model_inference_exceptions_total")
+    ] == [("KeyError", 2)]
+
+
 def test_an_exception_of_the_block_passes_and_is_counted(captured_metrics: CapturedMetrics) -> None:
     error = ValueError("model")
 
