@@ -86,7 +86,7 @@ def show(console: Console, devices: Sequence[Listed]) -> None:
     """Print one row per device or instance, and below what is not told and why."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("gpu", "model", "use", "memory", "temperature", "power", "tells", "uuid"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, no_wrap=title not in ("model", "uuid"), overflow="fold")  # numbers are never cut
     for device in devices:
         number, model = str(device.gpu.number), escape(device.gpu.model)
         if not device.samples:

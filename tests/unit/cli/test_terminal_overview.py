@@ -63,8 +63,8 @@ def test_a_model_is_one_row_with_its_numbers_in_readable_units() -> None:
         )
     )
 
-    assert row(text, "fraud").split() == ["fraud", "3", "prod", "1,234", "0.00", "%", "12.3", "ms", "-", "190.0", "ms",
-                                          "200.0", "ms", "99.90", "%", "-", "7"]  # fmt: skip
+    assert row(text, "fraud").split() == ["fraud", "3", "prod", "1,234", "0.00", "%", "12.3", "ms", "-", "190", "ms",
+                                          "200", "ms", "99.90", "%", "-", "7"]  # fmt: skip
 
 
 def test_what_nobody_reports_is_absent_and_null() -> None:
@@ -122,8 +122,27 @@ def test_firing_alerts_come_first_those_that_notify_nobody_never_and_labels_stay
     assert "[red]fraud" in text
 
 
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_narrow_terminal_has_fewer_columns_and_whole_numbers(width: int) -> None:
+    long = {"namespace": "production-eu", "model_name": "fraud-transformer", "model_version": "2026-11-27"}
+    numbers = {"requests": 12345.0, "failed": 0.0234, "p50": 0.1234, "p95": 0.5678, "p99": 1.2345, "over_sla": 0.1}
+    prometheus = Answers(
+        {name: [(long, value)] for name, value in numbers.items()},
+        alerts=[alert("HighPredictionErrorRate", "firing", "critical")],
+    )
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(draw(read_overview(prometheus, window="1m")))
+    text = captured.get()
+    assert "…" not in text
+    for number in ("12,345", "2.34 %", "1.23 s"):
+        assert number in text
+    assert "HighPredictionErrorRate" in text
+    assert ("Left out for want of room: p95" in text) == (width < 140)
+
+
 def test_without_any_model_the_next_step_is_told() -> None:
-    assert "infermeter up" in shown(Answers({}))
+    assert "infermeter demo" in shown(Answers({}))
 
 
 def test_json_has_every_number_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

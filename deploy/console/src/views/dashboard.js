@@ -167,7 +167,11 @@ class DashboardView {
     const endS = Math.floor(Date.now() / 1000);
     const rangeMs = endS * 1000 - parseTime(this.#dashboard.time.from, endS * 1000);
     const step = Math.max(1, Math.round(rangeMs / 1000 / AGE_POINTS));
-    const found = await prometheus.range('count(up)', { start: endS - rangeMs / 1000, end: endS, step }, signal);
+    const range = { start: endS - rangeMs / 1000, end: endS, step };
+    const found = await prometheus.range('count(up)', range, signal).catch((error) => {
+      if (error instanceof QueryError) return []; // whoever cannot say is taken for old
+      throw error;
+    });
     const first = found[0]?.values[0]?.[0];
     const young = first == null ? null : youngRange(endS * 1000 - first, rangeMs);
     if (young === this.#young) return;
