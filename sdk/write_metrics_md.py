@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infermeter.catalog import CATALOG, OUTCOMES, STATUSES, Metric
+from infermeter.catalog import CATALOG, LATENCY, OUTCOMES, STATUSES, Metric
 from infermeter.gpu.schema import LOST, MIG_LABELS, PROFILES, XID_TIME, XID_TOTAL, metrics_of
 
 GPU_LABELS = metrics_of(PROFILES["dcgm-4.8"])[0].labels
@@ -30,6 +30,8 @@ def render() -> str:
             "(`service.name`), `instance` (`service.instance.id`) and, where known, `namespace`, `pod`, `host_name`.",
             "",
             f"`status` is one of {_listed(STATUSES)}; `outcome` one of {_listed(OUTCOMES)}.",
+            f"`{LATENCY.name}` holds the calls that an SLO judges, so not those that were `cancelled` or",
+            "`rejected`: its count is that of the other three statuses.",
             "",
             "## About models",
             "",

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from infermeter.asgi import InferenceMiddleware, Target
+from infermeter.asgi import InferenceMiddleware
+from infermeter.targets import Target
 from infermeter.testing import CapturedMetrics
 
 Message = MutableMapping[str, Any]

@@ -18,7 +18,7 @@ from operator import add
 from typing import Any, Generic, TypeVar
 
 from infermeter import clock
-from infermeter.catalog import OVERFLOW, STATUSES
+from infermeter.catalog import OVERFLOW
 
 S = TypeVar("S")
 
@@ -26,9 +26,20 @@ Shard = list[float]
 StatusIndex = int
 
 # Slots of a shard of ModelCell. Whole numbers stay Python ints, so counts never lose precision.
-LATENCY_SUM, CONFIDENCE_SUM, IN_FLIGHT, SUCCESS, ERROR, CANCELLED, TIMEOUT, REJECTED = range(8)
+LATENCY_SUM, CONFIDENCE_SUM, IN_FLIGHT, SUCCESS, ERROR, TIMEOUT, CANCELLED, REJECTED = range(8)
 _BUCKETS = REJECTED + 1
-STATUS_SLOTS: dict[str, StatusIndex] = {status: SUCCESS + i for i, status in enumerate(STATUSES)}
+STATUS_SLOTS: dict[str, StatusIndex] = {
+    "success": SUCCESS,
+    "error": ERROR,
+    "cancelled": CANCELLED,
+    "timeout": TIMEOUT,
+    "rejected": REJECTED,
+}
+LAST_TIMED = TIMEOUT
+"""Calls that end in a later slot say nothing about the service: they are counted, but have no latency.
+
+Latency has no label for the status. One that held them would make a service that turns callers away look fast.
+"""
 
 
 class _Owner:
@@ -180,10 +191,11 @@ class ModelCell:
 
         def leave(shard: Shard, latency_s: float, status: StatusIndex) -> None:
             """Count a call as ended, whatever way."""
-            # The index first, the addition after it: nothing may run between the two halves of a +=.
-            i = first + bisect(latency_bounds, latency_s)
-            shard[i] += 1
-            shard[LATENCY_SUM] += latency_s
+            if status <= LAST_TIMED:
+                # The index first, the addition after it: nothing may run between the two halves of a +=.
+                i = first + bisect(latency_bounds, latency_s)
+                shard[i] += 1
+                shard[LATENCY_SUM] += latency_s
             shard[status] += 1
             shard[IN_FLIGHT] -= 1
 
@@ -222,9 +234,10 @@ class ModelCell:
                 i = first_confidence + bisect(confidence_bounds, confidence)
                 shard[i] += 1
                 shard[CONFIDENCE_SUM] += confidence
-            i = first + bisect(latency_bounds, latency_s)
-            shard[i] += 1
-            shard[LATENCY_SUM] += latency_s
+            if status <= LAST_TIMED:
+                i = first + bisect(latency_bounds, latency_s)
+                shard[i] += 1
+                shard[LATENCY_SUM] += latency_s
             shard[status] += 1
             return True
 

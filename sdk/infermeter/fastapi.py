@@ -8,20 +8,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from infermeter import guard, models
-from infermeter.asgi import InferenceMiddleware, OnBody, Scope, Target
+from infermeter.asgi import InferenceMiddleware
 from infermeter.drift.bodies import BodyInputs, InputsPath
 from infermeter.errors import ConfigError, MissingExtraError
+from infermeter.targets import OnBody, Scope, Target
 
 try:
     from fastapi import FastAPI
     from starlette.middleware import Middleware
-    from starlette.routing import Host, Mount
+
+    from infermeter.routes import PARAMETER, all_places, pattern_of
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] not in ("fastapi", "starlette"):
         raise
@@ -39,7 +41,6 @@ EXCLUDED = (
 _MODEL_PARAMETERS, _VERSION_PARAMETERS = ("model_name", "model"), ("model_version", "version")
 _MODEL_VARIABLE, _VERSION_VARIABLE = "INFERMETER_MODEL", "INFERMETER_MODEL_VERSION"
 _METHODS, _ANY_METHOD = ("POST",), ("GET", "POST", "PUT", "PATCH", "DELETE", "QUERY")
-_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 _REMEMBERED_ROUTES = 4096
 
 
@@ -56,7 +57,9 @@ def instrument_app(
     """Count each request to an inference route as one inference, and export what is left when the application stops.
 
     To be called before the application starts, in any order with ``configure()`` and with adding routes. Called again,
-    the new arguments replace the old ones. A handler that records an inference itself is not counted again.
+    the new arguments replace the old ones. A handler that records an inference itself is not counted again, wherever it
+    runs the model, except by ``loop.run_in_executor``, which hides the request from the thread: call
+    ``asyncio.to_thread`` instead, or exclude the route.
 
     The model is the argument, else the path parameter ``model_name`` or ``model``, else INFERMETER_MODEL, else the
     route template as the application defines it (with the prefixes of routers and mounts, without a proxy's root
@@ -77,7 +80,8 @@ def instrument_app(
             ``transaction.features``, ``instances[*].features`` for many rows, ``$`` for the body itself; or such a
             place by template or glob of routes. Model and version, found as above, say whose monitor counts. Bodies are
             kept as the application reads them, up to 1 MiB, and their inputs counted after the answer, unless it is
-            4xx. A body without inputs there is counted in ``infermeter_dropped_total``.
+            4xx: JSON is read twice, which ``monitor.inputs`` on the handler spares. A body without inputs there is
+            counted in ``infermeter_dropped_total``.
         http: Also make spans and HTTP server metrics, by opentelemetry-instrumentation-fastapi, with the stable names
             unless OTEL_SEMCONV_STABILITY_OPT_IN says otherwise. FastAPI's own telemetry then steps aside. Spans go to
             the global tracer provider, metrics out with ours.
@@ -127,6 +131,7 @@ def _instrument(
     entry = Middleware(
         InferenceMiddleware,
         target_of=choice.target_of,
+        target_by_path=choice.target_by_path,
         methods=_METHODS if routes is None else _ANY_METHOD,
         yields=yields,
         on_startup=choice.check,
@@ -163,7 +168,7 @@ def _checked_patterns(argument: str, value: Sequence[str]) -> tuple[str, ...]:
                 f'{argument} must hold route templates or globs, such as "/predict", "/v1/{{model}}/predict" or '
                 f'"/v1/*", got {pattern!r}'
             )
-    return tuple(_PARAMETER.sub(r"{\1}", pattern) for pattern in value)
+    return tuple(PARAMETER.sub(r"{\1}", pattern) for pattern in value)
 
 
 def _checked_inputs(value: str | Mapping[str, str] | None) -> dict[str, OnBody]:
@@ -217,6 +222,8 @@ class _Routes:
         self._chosen, self._excluded, self._inputs = chosen, excluded, inputs
         self._by_route: dict[int, Target | None] = {}  # of routes that can be reached in one way only
         self._by_place: dict[int, list[tuple[re.Pattern[str], Target | None]]] = {}
+        self._by_path: list[tuple[Collection[str], re.Pattern[str], Target | None]] = []
+        self._paths_known = 0  # how many routes the application had when they were taken down
         self._kept: list[object] = []  # routes are remembered by identity, so they must stay alive
         self._targets: dict[str, Target | None] = {}
         name = model or os.environ.get(_MODEL_VARIABLE)
@@ -230,12 +237,38 @@ class _Routes:
         target = self._by_route.get(id(route), _UNKNOWN)
         return target if target is not _UNKNOWN else self._find(scope, route)
 
+    def target_by_path(self, scope: Scope) -> Target | None:
+        """Return what a request counts as that a middleware kept from all routes: what takes its path."""
+        if scope.get("endpoint") not in (None, self._app):  # a mounted application has itself there
+            return None
+        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+        return next(
+            (
+                target
+                for methods, pattern, target in self._paths()
+                if scope["method"] in methods and pattern.fullmatch(path)
+            ),
+            None,
+        )
+
+    def _paths(self) -> list[tuple[Collection[str], re.Pattern[str], Target | None]]:
+        """Return all routes by methods and path, the most specific first."""
+        known = len(self._app.routes)
+        if known != self._paths_known:
+            places = sorted(all_places(self._app.routes), key=lambda place: -len(place.template))
+            self._by_path = [
+                (getattr(place.route, "methods", None) or (), pattern_of(place.template), self._target(place.template))
+                for place in places
+            ]
+            self._paths_known = known
+        return self._by_path
+
     def check(self) -> None:
         """Declare models that no path names, once all routes are known, and say once if a chosen route is missing.
 
         A model without a version is not declared before: some path may yet name the version.
         """
-        templates = [place.template for place in _places(self._app.routes)]
+        templates = [place.template for place in all_places(self._app.routes)]
         for template in templates:
             target = self._target(template)
             if target is not None and target.is_declared:
@@ -267,9 +300,9 @@ class _Routes:
         if len(self._kept) >= _REMEMBERED_ROUTES:
             self._by_route, self._by_place, self._kept = {}, {}, []
         templates = dict.fromkeys(
-            place.template for place in _places(self._app.routes) if place.route is route or place.endpoint is route
+            place.template for place in all_places(self._app.routes) if place.route is route or place.endpoint is route
         )
-        places = [(_pattern(template), self._target(template)) for template in templates]
+        places = [(pattern_of(template), self._target(template)) for template in templates]
         self._kept.append(route)
         if len(places) > 1:
             self._by_place[id(route)] = places
@@ -285,7 +318,7 @@ class _Routes:
         return self._targets[template]
 
     def _new_target(self, template: str) -> Target:
-        parameters = _PARAMETER.findall(template)
+        parameters = PARAMETER.findall(template)
         by_model = "" if self._model else next((name for name in _MODEL_PARAMETERS if name in parameters), "")
         by_version = (
             "" if self._version is not None else next((name for name in _VERSION_PARAMETERS if name in parameters), "")
@@ -300,48 +333,6 @@ class _Routes:
             is_declared=bool(name) and not by_model and not by_version,
             on_body=next((count for pattern, count in self._inputs.items() if fnmatchcase(template, pattern)), None),
         )
-
-
-class _Place(NamedTuple):
-    """One way to a route: its full template, and what a scope may know it by."""
-
-    template: str
-    route: object
-    endpoint: object
-
-
-def _places(routes: Sequence[Any], prefix: str = "") -> Iterator[_Place]:
-    """Walk all routes, through routers, mounts and hosts."""
-    for context in _flat(routes):
-        route: Any = getattr(context, "original_route", context)
-        path: str = getattr(context, "path_format", None) or ""
-        if isinstance(route, Host):
-            yield from _places(route.routes, prefix)
-        elif isinstance(route, Mount):
-            mounted = prefix + path.removesuffix("/{path}")
-            if route.routes:
-                yield from _places(route.routes, mounted)
-            else:
-                yield _Place(mounted or "/", route, route.app)
-        else:
-            yield _Place(prefix + path, route, getattr(context, "endpoint", None))
-
-
-def _flat(routes: Sequence[Any]) -> Iterator[Any]:
-    """Yield routes with those of included routers in their place; before FastAPI 0.137 they are already there."""
-    for route in routes:
-        contexts: Callable[[], Iterator[Any]] | None = getattr(route, "effective_route_contexts", None)
-        if contexts is None:
-            yield route
-        else:
-            for context in contexts():
-                # Only an APIRoute is matched through its context, everything else through a copy with the prefix.
-                yield getattr(context, "starlette_route", None) or context
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    """Return what matches the paths of a template, and perhaps a few more."""
-    return re.compile(".+".join(re.escape(part) for part in _PARAMETER.sub("{}", template).split("{}")))
 
 
 class _HttpTelemetry:

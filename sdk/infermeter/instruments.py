@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from infermeter import catalog
-from infermeter.cells import IN_FLIGHT, STATUS_SLOTS, SUCCESS, CountedValues, ModelCell, Shard, StatusIndex
+from infermeter.cells import IN_FLIGHT, LAST_TIMED, STATUS_SLOTS, SUCCESS, CountedValues, ModelCell, Shard, StatusIndex
 from infermeter.families import Family
 from infermeter.registry import ZERO_FROM_START, Recorder, Registry
 from infermeter.version import __version__
@@ -176,7 +176,8 @@ def _divert(cell: ModelCell, instruments: Instruments, model: str, version: str)
     def leave(shard: Shard, latency_s: float, status: StatusIndex) -> None:
         shard[IN_FLIGHT] -= 1
         shard[status] += 1  # not exported; says which label sets there are
-        latency.record(latency_s, labels)
+        if status <= LAST_TIMED:
+            latency.record(latency_s, labels)
         requests.add(1, by_status[status])
 
     count_confidence = cell.confidence  # stays in the cell: what its bins as a feature are read from
@@ -193,7 +194,8 @@ def _divert(cell: ModelCell, instruments: Instruments, model: str, version: str)
         if not 0.0 <= latency_s < float("inf") or (confidence is not None and not 0.0 <= confidence <= 1.0):
             return False
         cell.shards.mine()[status] += 1
-        latency.record(latency_s, labels)
+        if status <= LAST_TIMED:
+            latency.record(latency_s, labels)
         requests.add(1, by_status[status])
         if confidence is not None:
             observe(confidence)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from infermeter import guard
+from infermeter import greenlets, guard
 
 _installed = False
 
@@ -83,11 +83,15 @@ def _finalize_multiprocessing(at_exit: Callable[[], None]) -> None:
     util.Finalize(None, at_exit, exitpriority=0)
 
 
-def handle_sigterm(at_exit: Callable[[], None]) -> bool:
+def handle_sigterm(at_exit: Callable[[], None], within_export: Callable[[], bool]) -> bool:
     """Run the exit hook on SIGTERM before the signal does its default work.
 
     Only where the process left SIGTERM at its default, and only from the main thread; a handler of the host, now or
     later, stays the only one.
+
+    Args:
+        at_exit: The exit hook, which waits for an export.
+        within_export: Says whether the caller is what exports.
 
     Returns:
         Whether the handler was installed.
@@ -95,12 +99,19 @@ def handle_sigterm(at_exit: Callable[[], None]) -> bool:
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         return False
 
-    def on_sigterm(number: int, _: FrameType | None) -> None:
+    def end(number: int) -> None:
         try:
             at_exit()
         finally:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+
+    def on_sigterm(number: int, _: FrameType | None) -> None:
+        # Under gevent a handler runs in whichever greenlet there is; these two would wait for themselves.
+        if greenlets.run_within_event_loop() or (greenlets.replace_threads() and within_export()):
+            greenlets.start(end, number)
+        else:
+            end(number)
 
     signal.signal(signal.SIGTERM, on_sigterm)
     return True

@@ -44,8 +44,10 @@ def declare(
     """Remember what a service says of a model version; a later declaration adds to an earlier one.
 
     Raises:
-        ConfigError: The SLA or the bounds are not usable numbers.
+        ConfigError: The SLA or the bounds are not usable numbers, or the classes are one text.
     """
+    if isinstance(classes, (str, bytes)):
+        raise ConfigError(f"classes must be a list of classes, got {classes!r}")
     name, label = label_value(model), label_value(version)
     if not name:
         raise ConfigError("model must be a name of at least one character, got an empty one")

@@ -140,6 +140,10 @@ class Registry:
             on_new=self._on_new,
         )
 
+    def slots(self) -> list[Slot]:
+        """Return everything held."""
+        return self._models.values()
+
     def names(self) -> list[tuple[str, ...]]:
         """Return model and version of everything held."""
         return [key for key, _ in self._models.items()]

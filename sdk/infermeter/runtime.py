@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from infermeter import catalog, guard, lifecycle, models
+from infermeter.errors import ConfigError
 from infermeter.families import Family, Point, merged, single
 from infermeter.registry import Recorder, Registry, Slot, dropped
 from infermeter.settings import Resolved, Settings, resolve
@@ -279,6 +280,8 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
 ) -> Telemetry:
     """Start recording and exporting; called again, the new configuration replaces the old one.
 
+    A call that is under way then is counted in the new one; of a generation, the tokens stay with the old one.
+
     Each argument is described, with its environment variable and default, at the field of ``Settings`` that has its
     name. Arguments win over ``settings``, which win over the environment.
 
@@ -294,6 +297,10 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
         ConfigError: A setting has a value that is not allowed, or the port of /metrics is taken.
         MissingExtraError: A chosen exporter is not installed.
     """
+    if settings is not None and not isinstance(settings, Settings):  # pyright: ignore[reportUnnecessaryIsInstance]  users without a checker
+        raise ConfigError(f"settings must be a Settings, got {settings!r}")
+    if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
+        raise ConfigError(f"meter_provider must be a MeterProvider of OpenTelemetry, got {meter_provider!r}")
     given = {name: value for name, value in locals().items() if name in Settings._fields and value is not None}
     if latency_bounds_s is not None:
         given["latency_bounds_s"] = models.checked_bounds(latency_bounds_s)
@@ -318,7 +325,7 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
     live, epoch = telemetry, object()
     models.on_declared = telemetry.declare
     if resolved.handle_sigterm:
-        lifecycle.handle_sigterm(_at_exit)
+        lifecycle.handle_sigterm(_at_exit, lambda: live is not None and live.ticker.is_current)
     if starts_parked:
         telemetry.ticker.park()
     telemetry.ticker.start()
@@ -334,8 +341,11 @@ def _share_a_port(old: Resolved, new: Resolved) -> bool:
 
 
 def _retire(old: Telemetry, timeout_s: float) -> None:
-    """Let a configuration that is being replaced deliver what it holds."""
+    """Let a configuration that is being replaced deliver what it holds; calls under way end in the one in force."""
+    from infermeter.handover import hand_over
+
     guard.log_once("configure", "again", "infermeter was configured again; the new configuration replaces the old")
+    hand_over(old.registry, lambda model, version: live.slot(model, version).cell if live is not None else None)
     old.shutdown(timeout_s)
 
 

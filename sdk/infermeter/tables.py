@@ -6,11 +6,12 @@ Knows cells and caps; knows nothing of what is measured, nor of how it leaves th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from infermeter import clock
 from infermeter.catalog import Metric
 from infermeter.cells import HistogramCell, SumCell
-from infermeter.families import Family, Point
+from infermeter.families import Family, Labels, Point
 from infermeter.labels import LabelSets
 
 Key = tuple[str, ...]
@@ -18,8 +19,15 @@ Recorder = Callable[[float, dict[str, str]], None]
 """Records a value under labels, in an instrument."""
 
 
-def _labels(metric: Metric, key: Key) -> dict[str, str]:
-    return dict(zip(metric.labels, key, strict=True))
+class _LabelsOf(dict[Key, Labels]):
+    """The labels of each key, always the same object: exporters keep on it what they made of it."""
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__()
+        self._names = metric.labels
+
+    def __missing__(self, key: Key) -> Labels:
+        return self.setdefault(key, Labels(zip(self._names, key, strict=True)))
 
 
 class Histograms:
@@ -41,12 +49,13 @@ class Histograms:
     ) -> None:
         self._metric, self._limit, self._on_new, self._recorder = metric, limit, on_new, recorder
         self._sets: LabelSets[HistogramCell] = LabelSets(limit, self._make, metric.name)
+        self._labels = _LabelsOf(metric)
 
     def _make(self, key: Key) -> HistogramCell:
         cell = HistogramCell(self._metric.bounds, self._on_new)
         record = self._recorder(self._metric)
         if record is not None:
-            labels = _labels(self._metric, key)
+            labels = self._labels[key]
 
             def observe(value: float) -> None:
                 record(value, labels)
@@ -63,8 +72,8 @@ class Histograms:
         points: list[Point] = []
         for key, cell in self._sets.items():
             total = cell.shards.total()
-            counts = tuple(int(count) for count in total[1:])
-            points.append(Point(_labels(self._metric, key), cell.start_ns, total[0], counts, cell.bounds))
+            counts: Any = tuple(total[1:])  # integers: only the sum is none
+            points.append(Point(self._labels[key], cell.start_ns, total[0], counts, cell.bounds))
         return Family(self._metric, points)
 
     def reset_in_child(self) -> None:
@@ -84,6 +93,7 @@ class Counters:
     def __init__(self, metric: Metric, limit: int, on_new: Callable[[], None]) -> None:
         self._metric, self._limit, self._on_new = metric, limit, on_new
         self._sets: LabelSets[SumCell] = LabelSets(limit, self._make, metric.name)
+        self._labels = _LabelsOf(metric)
 
     def _make(self, _: Key) -> SumCell:
         return SumCell(self._on_new)
@@ -94,7 +104,7 @@ class Counters:
 
     def family(self) -> Family:
         """Return all label sets."""
-        points = [Point(_labels(self._metric, key), cell.start_ns, cell.total()) for key, cell in self._sets.items()]
+        points = [Point(self._labels[key], cell.start_ns, cell.total()) for key, cell in self._sets.items()]
         return Family(self._metric, points)
 
     def reset_in_child(self) -> None:
@@ -113,6 +123,7 @@ class Gauges:
     def __init__(self, metric: Metric, limit: int) -> None:
         self._metric, self._limit = metric, limit
         self._sets: LabelSets[list[float]] = LabelSets(limit, lambda _: [], metric.name)
+        self._labels = _LabelsOf(metric)
 
     def set(self, key: Key, value: float) -> None:
         """Show a value from now on."""
@@ -123,7 +134,7 @@ class Gauges:
         now_ns = clock.unix_ns()
         values = {key: cell[0] for key, cell in self._sets.items() if cell}
         values |= others or {}
-        return Family(self._metric, [Point(_labels(self._metric, key), now_ns, v) for key, v in values.items()])
+        return Family(self._metric, [Point(self._labels[key], now_ns, v) for key, v in values.items()])
 
     def reset_in_child(self) -> None:
         """Forget everything."""

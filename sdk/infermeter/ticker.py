@@ -2,7 +2,9 @@
 
 Everything that leaves the process leaves through here, so exports never overlap, and whoever asks for one waits on a
 queue with a bound, never on a lock that a fork or a signal handler could have left held: a handler that interrupted a
-put may itself put to a ``SimpleQueue``, but not set an ``Event``. Knows nothing of what is exported.
+put may itself put to a ``SimpleQueue``, but not set an ``Event``. The queues are of the thread's kind: gevent replaces
+both, perhaps long after the start, and a greenlet that waited on a queue of the system would stop all others. Knows
+nothing of what is exported.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infermeter import clock, guard
 
@@ -28,11 +30,8 @@ class _Request:
 
     __slots__ = ("done", "last")
 
-    def __init__(self, *, last: bool) -> None:
-        from queue import SimpleQueue  # with configure(): it would add to the package's import time
-
-        self.done: SimpleQueue[bool] = SimpleQueue()
-        self.last = last
+    def __init__(self, done: SimpleQueue[bool], *, last: bool) -> None:
+        self.done, self.last = done, last
 
 
 class Ticker:
@@ -60,9 +59,7 @@ class Ticker:
 
     def reset_in_child(self) -> None:
         """Forget the inherited thread; nothing of it is touched."""
-        from queue import SimpleQueue
-
-        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._make_queues()
         self._requests: deque[_Request] = deque()
         self._thread = None
         self._soon = False
@@ -73,14 +70,28 @@ class Ticker:
         """Whether the thread has been started in this process."""
         return self._thread is not None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs on the thread."""
+        return threading.current_thread() is self._thread
+
     def start(self) -> None:
         """Start the thread unless it runs; the first export follows at once."""
         if self._thread is not None or self._stopped:
             return
         self._soon = True
-        thread = threading.Thread(target=self._run, name="infermeter", daemon=True)
-        self._thread = thread
-        thread.start()
+        self._new_thread().start()
+
+    def _new_thread(self) -> threading.Thread:
+        self._make_queues()
+        self._thread = thread = threading.Thread(target=self._run, name="infermeter", daemon=True)
+        return thread
+
+    def _make_queues(self) -> None:
+        from queue import SimpleQueue  # with configure(): it would add to the package's import time
+
+        self._queue: type[SimpleQueue[Any]] = SimpleQueue
+        self._wake: SimpleQueue[None] = SimpleQueue()
 
     @property
     def parked(self) -> bool:
@@ -112,21 +123,21 @@ class Ticker:
         from queue import Empty
 
         self._stopped |= last
-        request = _Request(last=last)
-        if threading.current_thread() is self._thread:
+        starts = self._thread is None
+        thread = self._thread or self._new_thread()
+        request = _Request(self._queue(), last=last)
+        if self.is_current:
             # Asked from within an export, by a log handler for example: to wait would be to wait for itself.
             if last:
                 self._requests.append(request)
             return False
-        if self._thread is None:
+        self._requests.append(request)
+        if starts:
             try:
-                self._thread = threading.Thread(target=self._run, name="infermeter", daemon=True)
-                self._requests.append(request)
-                self._thread.start()
+                thread.start()
             except RuntimeError:  # an interpreter on its way out starts no threads
                 return self._inline(last=last)
         else:
-            self._requests.append(request)
             self._wake.put(None)
         try:
             return request.done.get(timeout=max(timeout_s, 0.0))

@@ -42,6 +42,8 @@ EXPRESSIONS = {
     "histogram_quantile(0.99, sum by (le) (model_inference_latency_seconds_bucket))": "since each process started",
     "histogram_quantile(0.99, sum by (model_name) (rate(model_inference_latency_seconds_bucket[5m])))": "without le",
     "histogram_quantile(0.9, sum by (le) (rate(model_inference_latency_seconds_bucket[5m]))) > 2000": "write 2",
+    "histogram_quantile(0.99, sum by (le) (rate(model_inference_latency_seconds_bucket[5m]))) > 500": "write 0.5",
+    "model_version:model_inference_latency_seconds:p99_rate5m > 250": "compares seconds with 250, which looks like",
     "avg(DCGM_FI_DEV_GPU_UTIL) < 0.3": "compares a percentage with 0.3, which looks like a share; write 30",
     'sum(rate(model_inference_latency_seconds_bucket{le="1"}[5m]))': "use the recorded series",
     'sum(rate(model_inference_requests_total{status=~"error"}[5m]))': "is no pattern; use = for one value",
@@ -51,6 +53,7 @@ EXPRESSIONS = {
 SOUND_EXPRESSIONS = [
     f"(sum by (job) ({FAILED}) or 0 * sum by (job) ({REQUESTS})) / (sum by (job) ({REQUESTS}) > 0)",
     "histogram_quantile(0.99, sum by (namespace, le) (rate(model_inference_latency_seconds_bucket[5m]))) > 0.5",
+    "histogram_quantile(0.9, sum by (le) (rate(model_inference_latency_seconds_bucket[5m]))) > 80",
     'count by (job) ({__name__=~"(model|pipeline)_[^:]+"})',
     "time() - max by (pipeline) (last_over_time(pipeline_last_success_timestamp_seconds[7d])) > 86400",
     "DCGM_FI_DEV_FB_USED / (DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE)",

@@ -44,10 +44,12 @@ def run(
 
 
 @contextmanager
-def started(program: str, *, endpoint: str = "", **variables: str) -> Iterator[subprocess.Popen[str]]:
+def started(
+    program: str, *, endpoint: str = "", preamble: str = PREAMBLE, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """Start a program and wait until it prints ``ready``; it is gone when the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(program)],
+        [sys.executable, "-W", "error", "-c", preamble + textwrap.dedent(program)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

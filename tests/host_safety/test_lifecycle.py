@@ -12,6 +12,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from tests.conftest import Errors
+from tests.host_safety.scripts import run
 from tests.otlp_sink import OtlpSink
 from tests.waiting import until
 
@@ -124,6 +125,65 @@ def test_configuring_again_replaces_delivers_the_old_and_warns_once(
         caplog.records[0].getMessage()
     ]
     until(lambda: our_threads() == [], "all exporting threads to end")
+
+
+@pytest.mark.parametrize("recorder", ["cells", "otel"])
+def test_calls_under_way_while_configured_again_arrive_with_all_they_tell(
+    recorder: str, sink: OtlpSink, connect: Connect
+) -> None:
+    def again(service: str) -> None:
+        connect(service_name=service, recorder=recorder)
+
+    @fraud
+    def predict(service: str, rows: int = 1) -> dict[str, object]:
+        again(service)
+        return {"confidence": 1 / rows / 2, "label": "legit"}
+
+    again("first")
+    fraud.record(0.1)
+    with fraud as call:
+        predict("second")
+        call.predicted("legit", confidence=0.25)
+    with pytest.raises(ZeroDivisionError):
+        predict("third", 0)
+    with fraud as call:
+        again("fourth")
+        again("fifth")
+        call.failed("Timeout")
+    assert infermeter.shutdown()
+
+    def reported(service: str, name: str, **labels: str) -> float:
+        (request,) = [r for r in sink.latest().values() if r.resource["service.name"] == service]
+        return request.value(name, **labels) or 0
+
+    assert [reported(s, REQUESTS) for s in ("first", "second", "third", "fourth", "fifth")] == [1, 2, 1, 0, 1]
+    assert reported("second", "model_prediction_confidence") == 2
+    assert reported("second", "model_feature_values_total", bin="legit") == 2
+    assert reported("third", "model_inference_exceptions_total", error_type="ZeroDivisionError") == 1
+    assert reported("fifth", "model_inference_exceptions_total", error_type="Timeout") == 1
+    assert reported("fifth", "model_inference_in_flight") == 0
+
+
+def test_a_child_forked_within_a_call_that_outlived_its_configuration_leaves_it_to_the_parent(
+    sink: OtlpSink, connect: Connect
+) -> None:
+    ended = run(
+        """
+        infermeter.configure(export_interval_s=3600)
+        with fraud:
+            infermeter.configure(export_interval_s=3600)
+            child = os.fork()
+        if child == 0:
+            fraud.record(0.1, status="error")
+            sys.exit()
+        os.waitpid(child, 0)
+        """,
+        endpoint=sink.endpoint,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert sink.total(REQUESTS, status="success") == 1
+    assert sink.total(REQUESTS, status="error") == 1
 
 
 def test_nothing_is_lost_while_the_old_configuration_waits_for_a_dead_endpoint(

@@ -18,7 +18,7 @@ _SOURCE = re.compile(r"^# Source: infermeter/templates/(.*)\.yaml$")
 def manifests() -> dict[str, str]:
     """Return the text of each file by its name."""
     by_template: dict[str, list[str]] = {}
-    for document in rendered(VALUES).split("---\n"):
+    for document in re.sub(r"^ +$", "", rendered(VALUES), flags=re.MULTILINE).split("---\n"):
         lines = document.splitlines()
         match = _SOURCE.match(lines[0]) if lines else None
         if match and yaml.safe_load(document):

@@ -84,6 +84,25 @@ def test_helm_installs_it_and_takes_all_of_it_away_again(cluster, name):
     assert cluster.items(kinds, "-A", "-l", selector) == []
 
 
+def test_two_releases_live_in_one_namespace_and_go_one_by_one(cluster):
+    cluster.namespace("two")
+    values = {"collector": {"auth": {"mode": "none"}}}
+
+    def present(release: str) -> int:
+        selector = f"app.kubernetes.io/instance={release}"
+        return len(cluster.items("all,configmap,clusterrole,networkpolicy", "-A", "-l", selector))
+
+    for release in ("blue", "green"):
+        installed = run_helm("install", release, CHART, "-n", "two", values=values, env=cluster.environment)
+        assert installed.returncode == 0, installed.stderr
+    both = present("green")
+    assert present("blue") == both > 10
+    for gone, left in (("blue", both), ("green", 0)):
+        removed = run_helm("uninstall", gone, "-n", "two", env=cluster.environment)
+        assert removed.returncode == 0, removed.stderr
+        assert (present("blue"), present("green")) == (0, left)
+
+
 def test_the_parts_without_hardware_satisfy_the_most_restricted_pod_security(cluster):
     cluster.namespace("restricted", **{"pod-security.kubernetes.io/enforce": "restricted",
                                        "pod-security.kubernetes.io/warn": "restricted"})  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.kubernetes.chart import CHART, NAMESPACE, Values, documents, objects, run_helm
+from tests.kubernetes.chart import CHART, NAMESPACE, Values, documents, find, objects, run_helm
 from tests.kubernetes.combinations import combinations
 from tests.kubernetes.render import MANIFESTS, manifests
 from tests.kubernetes.tools import KUBERNETES_VERSION, operator_crds, tool
@@ -201,19 +201,39 @@ def _identities(listed: list[dict[str, Any]]) -> set[tuple[str, str | None, str]
     return {(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in listed}
 
 
-def test_a_release_scrapes_its_own_exporters_of_gpus_only():
-    jobs = {}
-    for release in ("blue", "green"):
-        config = next(one for one in objects(release=release) if one["metadata"]["name"].endswith("-prometheus"))
-        text = next(
-            one["data"]["prometheus.yml"]
-            for one in objects(release=release)
-            if one["kind"] == "ConfigMap" and "prometheus.yml" in one["data"]
-        )
-        assert config
-        job = next(job for job in yaml.safe_load(text)["scrape_configs"] if job["job_name"] == "nvidia-gpu")
-        jobs[release] = job["kubernetes_sd_configs"][0]["selectors"][0]["label"]
-    assert jobs == {
-        "blue": "app=dcgm-exporter,app.kubernetes.io/instance=blue",
-        "green": "app=dcgm-exporter,app.kubernetes.io/instance=green",
-    }
+@pytest.mark.parametrize("release", ["blue", "green"])
+def test_a_release_scrapes_its_own_exporters_of_gpus_only(release):
+    listed = objects(release=release)
+    config = find(listed, "ConfigMap", f"{release}-infermeter-prometheus")["data"]["prometheus.yml"]
+    (job,) = [job for job in yaml.safe_load(config)["scrape_configs"] if job["job_name"] == "nvidia-gpu"]
+    (selector,) = job["kubernetes_sd_configs"][0]["selectors"]
+    assert selector["label"] == f"app=dcgm-exporter,app.kubernetes.io/instance={release}"
+    exporter = find(listed, "DaemonSet", f"{release}-infermeter-dcgm-exporter")
+    labels = exporter["spec"]["template"]["metadata"]["labels"]
+    assert {f"{name}={labels[name]}" for name in ("app", "app.kubernetes.io/instance")} == set(
+        selector["label"].split(",")
+    )
+
+
+@pytest.mark.parametrize(("job", "monitor"), [("model-serving", "model-serving"), ("nvidia-gpu", "gpu")])
+def test_the_operator_is_told_what_prometheus_is(job, monitor):
+    config = find(objects(), "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
+    (plain,) = [one for one in yaml.safe_load(config)["scrape_configs"] if one["job_name"] == job]
+    spec = find(objects({"prometheus": {"mode": "operator"}}), "PodMonitor", f"infermeter-{monitor}")["spec"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    spelled = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
+    told = [{spelled.get(name, name): value for name, value in one.items()} for one in endpoint["relabelings"]]
+    assert told == [*plain["relabel_configs"], {"target_label": "job", "replacement": job}]
+    assert (endpoint["honorLabels"], spec["sampleLimit"]) == (plain["honor_labels"], plain["sample_limit"])
+    assert spec["bodySizeLimit"] == plain["body_size_limit"]
+
+
+def test_the_operators_jobs_of_the_collector_have_the_names_that_rules_know():
+    config = find(objects(), "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
+    plain = {job["job_name"]: job.get("honor_labels", False) for job in yaml.safe_load(config)["scrape_configs"]}
+    monitor = find(objects({"prometheus": {"mode": "operator"}}), "ServiceMonitor", "infermeter-collector")["spec"]
+    told = {one["relabelings"][0]["replacement"]: one.get("honorLabels", False) for one in monitor["endpoints"]}
+    assert told == {name: honoured for name, honoured in plain.items() if name.startswith("infermeter-collector")}
+    service = find(objects(), "Service", "infermeter-collector")
+    assert {one["port"] for one in monitor["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()

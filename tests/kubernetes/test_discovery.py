@@ -1,7 +1,6 @@
 """The real Prometheus, with the configuration of the chart, finds the pods of a real API server and scrapes them.
 
-Only addresses are changed in it: where the API server is, and what is no pod. Behind the pods' addresses, all of them
-loopback, listen real processes of the SDK.
+Behind the pods' addresses, all of them loopback, listen real processes of the SDK.
 """
 
 from __future__ import annotations
@@ -16,25 +15,19 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-import yaml
-from tests.kubernetes.chart import Values, find, objects
+from tests.kubernetes.chart import objects
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.ports import free_ports
-from tests.kubernetes.tools import tool
+from tests.kubernetes.discovering_prometheus import REFRESH_S, Prometheus, prometheus_of
 from tests.waiting import until
 
 from infermeter.assets import asset
-from infermeter.cli.stack import processes
 from infermeter.cli.stack.loopback import get
 
 pytestmark = pytest.mark.kubernetes
 
 RELEASE_NAMESPACE = "discovery"
-REFRESH_S = 15.0
-VALUES: Values = {"kubeStateMetrics": {"address": "kube-state-metrics:8080"}}
 
 SERVICE = """
 import sys, threading
@@ -102,78 +95,11 @@ def page_at(address: str, port: int, text: str) -> Iterator[int]:
         server.server_close()
 
 
-class Prometheus:
-    """The running server.
-
-    Args:
-        url: Its address.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def api(self, path: str, **query: str) -> Any:
-        """Return the data of an answer."""
-        status, body = get(f"{self.url}/api/v1/{path}?{urlencode(query)}")
-        assert status == 200, body
-        return json.loads(body)["data"]
-
-    def value(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Return what an instant query shows."""
-        return [(row["metric"], float(row["value"][1])) for row in self.api("query", query=expression)["result"]]
-
-    def targets(self, job: str) -> list[dict[str, Any]]:
-        """Return what a job scrapes."""
-        return [
-            target for target in self.api("targets", state="active")["activeTargets"] if target["scrapePool"] == job
-        ]
-
-
-def localised(config: dict[str, Any], cluster: Cluster, token: Path, state_port: int) -> dict[str, Any]:
-    """Change addresses: the API server is told instead of found, and nothing looks for names outside this machine."""
-    for job in config["scrape_configs"]:
-        for discovery in job.get("kubernetes_sd_configs", []):
-            discovery |= {
-                "api_server": cluster.url,
-                "authorization": {"credentials_file": str(token)},
-                "tls_config": {"ca_file": str(cluster.ca)},
-            }
-        for static in job.get("static_configs", []):
-            static["targets"] = [f"127.0.0.1:{state_port if job['job_name'] == 'kube-state-metrics' else 1}"]
-    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = ["127.0.0.1:1"]
-    return config
-
-
-@contextmanager
-def prometheus_of(cluster: Cluster, folder: Path, state_port: int) -> Iterator[Prometheus]:
-    """Start Prometheus as the chart's ServiceAccount, with the chart's configuration and rules."""
-    listed = objects(VALUES, namespace=RELEASE_NAMESPACE)
-    mapped = find(listed, "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
-    rules = find(listed, "ConfigMap", "infermeter-prometheus-rules")["data"]
-    account = [one for one in listed if one["metadata"]["name"].endswith("infermeter-prometheus")
-               and one["kind"] in {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}]  # fmt: skip
-    assert len(account) == 3
-    cluster.apply(*account)
-    token = folder / "token"
-    token.write_text(cluster.token_of(RELEASE_NAMESPACE, "infermeter-prometheus"), encoding="utf-8")
-    (folder / "rules").mkdir()
-    for name, text in rules.items():
-        (folder / "rules" / name).write_text(text, encoding="utf-8")
-    config = localised(yaml.safe_load(mapped), cluster, token, state_port)
-    config["rule_files"] = [str(folder / "rules/*.yml")]
-    config["global"]["evaluation_interval"] = "5s"
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    (port,) = free_ports(1)
-    argv = [str(tool("prometheus")), f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
-    child = processes.spawn(argv, env=dict(os.environ), cwd=folder, log=folder / "prometheus.log")
-    try:
-        server = Prometheus(f"http://127.0.0.1:{port}")
-        until(lambda: get(f"{server.url}/-/ready")[0] == 200, "Prometheus", timeout_s=60)
-        yield server
-    finally:
-        processes.stop([processes.identify_child(child.pid)], grace_s=8)
-        child.wait(timeout=8)
+def install_prometheus(cluster: Cluster) -> None:
+    """Apply what the chart makes for Prometheus to find: its account and what it reads."""
+    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap"}
+    listed = objects(namespace=RELEASE_NAMESPACE)
+    cluster.apply(*(one for one in listed if one["kind"] in kinds and "infermeter-prom" in one["metadata"]["name"]))
 
 
 class Pods:
@@ -268,15 +194,18 @@ def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def prometheus(shop: Pods, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    install_prometheus(cluster)
     with (
         page_at("127.0.0.1", 0, STATE_PAGE) as state_port,
-        prometheus_of(cluster, tmp_path_factory.mktemp("prometheus"), state_port) as running,
+        prometheus_of(
+            cluster, RELEASE_NAMESPACE, tmp_path_factory.mktemp("prometheus"), state_port=state_port
+        ) as running,
     ):
         yield running
 
 
 def scraped(prometheus: Prometheus) -> dict[str, str]:
-    return {target["labels"]["pod"]: target["scrapeUrl"] for target in prometheus.targets("model-serving")}
+    return prometheus.pods("shop")
 
 
 def test_pods_that_serve_models_are_found_at_their_annotated_port_and_path_and_others_are_not(prometheus):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.kubernetes.chart import CHART, Values, run_helm
 from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.discovering_prometheus import REFRESH_S, Prometheus, prometheus_of
 from tests.kubernetes.nodes import add_nodes, add_volumes
 from tests.waiting import until
+
+from infermeter.assets import asset
+from infermeter.cli.stack.loopback import get
 
 pytestmark = pytest.mark.kubernetes
 
@@ -110,6 +120,59 @@ def test_each_service_leads_to_the_pods_of_its_part(installed, name):
     assert {port["targetPort"] for port in service["ports"]} <= names
 
 
+@pytest.fixture(scope="module")
+def watching(installed: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Prometheus, as the release has configured it."""
+    with prometheus_of(installed, NAMESPACE, tmp_path_factory.mktemp("prometheus")) as running:
+        yield running
+
+
+def expected_targets(cluster: Cluster) -> dict[str, str]:
+    """Return where each pod of the example that is scraped should be, by what the API server says of it."""
+    listed = pods(cluster, "app.kubernetes.io/name=infermeter-example-scrape")
+    return {pod["metadata"]["name"]: f"http://{pod['status'].get('podIP')}:9464/metrics" for pod in listed}
+
+
+def scale(cluster: Cluster, replicas: int) -> None:
+    name = "deployment/infermeter-example-scrape"
+    cluster.kubectl("scale", name, f"--replicas={replicas}", "-n", NAMESPACE)
+    cluster.kubectl("rollout", "status", name, "-n", NAMESPACE, "--timeout=60s")
+
+
+@contextmanager
+def example_behind(pod: dict[str, Any], log: Path) -> Iterator[None]:
+    """Run the example at the address of a pod, with the environment that its Deployment gives it."""
+    address = pod["status"]["podIP"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "INFERMETER_"))}
+    env |= {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
+    env["OTEL_EXPORTER_PROMETHEUS_HOST"] = address  # several pods share this machine's addresses
+    command = [sys.executable, "-m", "uvicorn", "fraud_api.app:app", "--host", address, "--port", "8000"]
+    with log.open("wb") as output:
+        child = subprocess.Popen(command, env=env, cwd=asset("examples"), stdout=output, stderr=subprocess.STDOUT)
+    try:
+        until(lambda: get(f"http://{address}:8000/health")[0] == 200, f"the example; its log is {log}", timeout_s=120)
+        yield
+    finally:
+        child.terminate()
+        child.wait(timeout=60)
+
+
+def test_replicas_of_the_example_are_found_within_one_refresh_and_tell_of_their_pods(installed, watching, tmp_path):
+    until(lambda: watching.pods(NAMESPACE) == expected_targets(installed), "the first replica", timeout_s=REFRESH_S)
+    scale(installed, 2)
+    until(lambda: len(watching.pods(NAMESPACE)) == 2, "the second replica", timeout_s=REFRESH_S)
+    assert watching.pods(NAMESPACE) == expected_targets(installed), "the one that pushes is left out"
+    with ExitStack() as examples:
+        for pod in pods(installed, "app.kubernetes.io/name=infermeter-example-scrape"):
+            examples.enter_context(example_behind(pod, tmp_path / pod["metadata"]["name"]))
+        query = f'model_info{{job="model-serving", namespace="{NAMESPACE}"}}'
+        rows = until(lambda: len(watching.value(query)) == 4 and watching.value(query), "both replicas' models")
+    named = sorted((row["pod"], row["node"], row["model_name"], row["model_version"]) for row, _ in rows)
+    assert named == sorted((pod, "cpu-1", "fraud", version) for pod in expected_targets(installed) for version in "12")
+    scale(installed, 1)
+    until(lambda: watching.pods(NAMESPACE) == expected_targets(installed), "the other one to go", timeout_s=REFRESH_S)
+
+
 class TestUpgrade:
     """Changed values and back, on the running release."""
 
@@ -127,8 +190,6 @@ class TestUpgrade:
         return {(one["kind"], one["metadata"]["name"]) for one in mine if NAMESPACE in str(one["metadata"])}
 
     def expected(self, cluster: Cluster) -> set[tuple[str, str]]:
-        import yaml
-
         told = run_helm("get", "manifest", "infermeter", "-n", NAMESPACE, env=cluster.environment)
         listed = [one for one in yaml.load_all(told.stdout, Loader=yaml.CSafeLoader) if one]
         return {(one["kind"], one["metadata"]["name"]) for one in listed}
@@ -141,7 +202,7 @@ class TestUpgrade:
         until(lambda: all(not is_leaving(pod) for pod in cluster.items("pods", "-n", NAMESPACE)), "old pods to leave")
         return count()
 
-    def test_changed_values_and_a_rollback_leave_nothing_behind_and_nothing_twice(self, installed):
+    def test_changed_values_and_a_rollback_leave_nothing_behind_and_nothing_twice(self, installed, watching):
         first = self.present(installed)
         assert first == self.expected(installed)
         changed: Values = {
@@ -162,3 +223,6 @@ class TestUpgrade:
         self.revise(installed, "rollback", "infermeter", "1")
         assert self.present(installed) == first
         assert self.settled(installed) == RUNNING
+        expected = expected_targets(installed)
+        until(lambda: watching.pods(NAMESPACE) == expected, "the pods of now, and no others", timeout_s=REFRESH_S)
+        assert len(watching.targets("model-serving")) == len(expected) == 1

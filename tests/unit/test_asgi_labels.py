@@ -6,7 +6,8 @@ import pytest
 from tests.asgi_exchange import REQUESTS, Exchange, answering, models_of, statuses
 
 from infermeter import configure, runtime
-from infermeter.asgi import InferenceMiddleware, Target
+from infermeter.asgi import InferenceMiddleware
+from infermeter.targets import Target
 from infermeter.testing import CapturedMetrics
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.asgi_exchange import Exchange, answering, chunk, measured, models_of, start, statuses
 
 from infermeter import configure, instrument_inference, runtime
-from infermeter.asgi import Target
+from infermeter.targets import Target
 from infermeter.testing import CapturedMetrics
 
 LATENCY = "model_inference_latency_seconds"

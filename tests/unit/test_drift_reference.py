@@ -13,7 +13,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from tests.unit.drift_counts import VALUES
 
+import infermeter
 from infermeter import ConfigError, DriftReference
 from infermeter.drift.features import CategoricalFeature, NumericFeature
 
@@ -221,3 +223,22 @@ except infermeter.MissingExtraError as error:
         "10",
         'Building a drift reference needs the extra "drift": pip install "infermeter[drift]"',
     ], ended.stderr
+
+
+def test_columns_that_are_numbered_are_named_by_their_number():
+    frame = pd.DataFrame({7: [1.0, 2.0, 3.0], 8: ["a", "b", "a"], 9: ["x", "x", "y"]})
+    of_frame = DriftReference.from_frame(frame, prediction="9", categorical=["7"])
+    of_columns = DriftReference.from_columns({7: frame[7], 8: frame[8]}, prediction=frame[9], categorical=["7"])
+
+    assert [feature.name for feature in of_frame.features] == ["7", "8", "prediction"]
+    assert of_frame.hash == of_columns.hash
+
+
+def test_a_numbered_row_of_a_frame_finds_its_columns(captured_metrics):
+    frame = pd.DataFrame({7: [1.0, 2.0, 3.0], 8: ["a", "b", "a"]})
+    monitor = infermeter.monitor_drift("fraud", DriftReference.from_frame(frame, categorical=["7"]))
+    monitor.observe(frame.iloc[0])
+    monitor.observe_batch(frame[1:])
+
+    seen = {(p.labels["feature"], p.labels["bin"]): p.value for p in captured_metrics.points(VALUES) if p.value}
+    assert seen == {("7", "1"): 1, ("7", "2"): 1, ("7", "3"): 1, ("8", "a"): 2, ("8", "b"): 1}

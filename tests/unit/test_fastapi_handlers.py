@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException, Request, WebSocket
@@ -267,6 +267,66 @@ async def test_other_middleware_between_us_and_the_handler_changes_nothing(metri
 
     assert statuses(metrics, "own") == {"success": 2}
     assert statuses(metrics, "x") == {"success": 2}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (PlainTextResponse("who?", 401), "rejected"),
+        (PlainTextResponse("no", 503), "error"),
+        (KeyError("user"), "error"),
+    ],
+    ids=["401", "503", "raises"],
+)
+async def test_a_request_that_a_middleware_keeps_from_the_handler_counts_too(metrics, answer, status):
+    async def intercept(request, call_next):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    app = FastAPI()
+    app.add_middleware(BaseHTTPMiddleware, dispatch=intercept)
+    app.post("/v1/{model}/predict")(own_sync)
+    app.get("/described")(own_sync)
+    app.post("/health")(own_sync)
+    instrument_app(app)
+    for path in ("/v1/whatever-a-caller-likes/predict", "/described", "/health", "/nothing"):
+        with suppress(KeyError):
+            await Exchange(path).with_(app)
+
+    assert [(p.labels["model_name"], p.labels["status"], p.value) for p in metrics.points(REQUESTS) if p.value] == [
+        ("/v1/{model}/predict", status, 1)
+    ]
+
+
+@pytest.mark.parametrize("http_status", [307, 404, 405])
+async def test_an_answer_of_a_middleware_that_there_is_no_such_thing_is_no_inference(metrics, http_status):
+    async def intercept(request, call_next):
+        return PlainTextResponse("", http_status)
+
+    app = FastAPI()
+    app.add_middleware(BaseHTTPMiddleware, dispatch=intercept)
+    app.post("/predict")(own_sync)
+    instrument_app(app, model="fraud")
+    await Exchange().with_(app)
+
+    assert statuses(metrics) == {}
+
+
+async def test_a_middleware_of_a_mounted_application_counts_there_and_once(metrics):
+    async def intercept(request, call_next):
+        return PlainTextResponse("who?", 401)
+
+    app, inner = FastAPI(), FastAPI()
+    inner.add_middleware(BaseHTTPMiddleware, dispatch=intercept)
+    inner.post("/predict")(own_sync)
+    app.mount("/inner", inner)
+    instrument_app(app, model="outer")
+    instrument_app(inner, model="fraud")
+    await Exchange("/inner/predict").with_(app)
+
+    assert statuses(metrics) == {"rejected": 1}
+    assert statuses(metrics, "outer") == {}
 
 
 async def test_a_websocket_is_not_touched(metrics):

@@ -49,6 +49,21 @@ def test_what_the_block_says_decides_the_status(captured_metrics: CapturedMetric
     assert captured_metrics.value("model_inference_exceptions_total") == 1
 
 
+@pytest.mark.parametrize("said", ["KeyError", KeyError, KeyError("customer 4711")], ids=["name", "class", "exception"])
+def test_a_failure_counts_under_its_class_and_never_under_its_text(
+    captured_metrics: CapturedMetrics, said: str | type[Exception] | Exception
+) -> None:
+    with fraud as call:
+        call.failed(said)
+    with infermeter.generation("fraud", version="3") as answer:
+        answer.failed(said)
+
+    assert [
+        (point.labels["error_type"], point.value)
+        for point in captured_metrics.points("model_inference_exceptions_total")
+    ] == [("KeyError", 2)]
+
+
 def test_an_exception_of_the_block_passes_and_is_counted(captured_metrics: CapturedMetrics) -> None:
     error = ValueError("model")
 
@@ -81,10 +96,10 @@ def test_blocks_of_one_instrument_may_be_nested(captured_metrics: CapturedMetric
         with fraud as inner:
             assert inner is not outer
             fake_clock.advance(0.1)
-            inner.rejected()
+            inner.failed("Timeout")
         fake_clock.advance(1)
 
-    assert statuses(captured_metrics) == {"success": 1, "rejected": 1}
+    assert statuses(captured_metrics) == {"success": 1, "error": 1}
     assert captured_metrics.value("model_inference_latency_seconds") == pytest.approx(1.2)
 
 
@@ -208,7 +223,8 @@ def test_a_finished_call_is_recorded_whole_or_not_at_all(
     fraud.record(**call)  # type: ignore[arg-type]
 
     assert captured_metrics.value("infermeter_dropped_total") == dropped
-    assert captured_metrics.count("model_inference_latency_seconds") == 1 - dropped
+    judged = call.get("status") != "rejected"
+    assert captured_metrics.count("model_inference_latency_seconds") == (1 - dropped if judged else 0)
     assert sum(statuses(captured_metrics).values()) == 1 - dropped
     assert captured_metrics.count("model_prediction_confidence") == (1 if call.get("status") else 0)
 

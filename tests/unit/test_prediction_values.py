@@ -243,6 +243,12 @@ class Broken:
         raise RuntimeError("property")
 
 
+@pytest.mark.parametrize("argument", ["confidence", "label"])
+def test_what_finds_nothing_in_any_result_is_refused_at_decoration(argument: str) -> None:
+    with pytest.raises(infermeter.ConfigError, match=f"{argument} must be a name or a function of the result, got 1"):
+        infermeter.instrument_inference("fraud", **{argument: 1})
+
+
 @pytest.mark.parametrize("result", [Broken(), {"score": 1}], ids=["property", "extractor"])
 def test_an_extractor_that_fails_costs_the_prediction_only(
     result: object, swallowed: list[tuple[str, Exception]]

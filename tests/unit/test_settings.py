@@ -161,6 +161,18 @@ def test_a_wrong_variable_is_refused_naming_both_spellings(
     assert all(part.strip() in str(caught.value) for part in text.split(","))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"settings": {"exporter": "none"}}, "settings must be a Settings, got {'exporter': 'none'}"),
+        ({"meter_provider": 3}, "meter_provider must be a MeterProvider of OpenTelemetry, got 3"),
+    ],
+)
+def test_an_argument_that_is_no_setting_is_refused_too(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        infermeter.configure(**arguments)
+
+
 def test_a_refused_configuration_leaves_the_one_in_force(captured_metrics: Any) -> None:
     with pytest.raises(ConfigError):
         infermeter.configure(export_interval_s=-1)
@@ -188,6 +200,14 @@ def test_an_sla_that_is_no_time_is_refused_at_start(sla_s: Any) -> None:
 def test_bounds_that_are_no_bounds_are_refused_at_start(bounds: Any) -> None:
     with pytest.raises(ConfigError, match="latency_bounds_s must be ascending numbers of seconds above 0"):
         infermeter.instrument_inference("fraud", latency_bounds_s=bounds)
+
+
+@pytest.mark.parametrize("classes", ["fraud", b"fraud"])
+def test_one_text_is_no_list_of_classes(classes: Any) -> None:
+    with pytest.raises(ConfigError, match="classes must be a list of classes, got"):
+        infermeter.register_model("fraud", classes=classes)
+    with pytest.raises(ConfigError, match="classes must be a list of classes, got"):
+        infermeter.instrument_inference("fraud", classes=classes)
 
 
 @pytest.mark.parametrize("headers", ["auth=s3cret", {"authorization": b"s3cret"}, {"a": "x\r\ns3cret"}, 7])

@@ -122,13 +122,15 @@ def _binary(node: Any, known: KnownSeries) -> Iterator[Mistake]:
 
 
 _ARITHMETIC = {"+", "-", "*", "/"}
+_SLOWEST_S = 100  # above every latency bucket that we ship, of generation too
+_SECONDS = re.compile(r"model_\w*(:model_\w+)?_seconds(:p\d+_\w+)?")
 _FLOOR = "leave such windows out: a / (b > 0)"
 
 
 def _limits(node: Any, known: KnownSeries) -> Iterator[Mistake]:
     limit = bare(node.rhs).val
     left = result_unit(node.lhs)
-    if left == "s" and limit >= 1000:
+    if left == "s" and limit >= _SLOWEST_S:
         yield Mistake(
             "unit-slip",
             f"compares seconds with {limit:g}, which looks like milliseconds and is never reached",
@@ -165,7 +167,7 @@ def result_unit(node: Any) -> str | None:
         if name in _MEGAHERTZ:
             return "megahertz"
         # A timestamp is compared with large numbers for good reasons.
-        return "s" if name.endswith("_seconds") and name.startswith("model_") else None
+        return "s" if _SECONDS.fullmatch(name) else None
     return None
 
 

@@ -16,9 +16,6 @@ from infermeter.drift.reference import DriftReference
 WHERE = "drift"
 """This place in ``infermeter_dropped_total``."""
 
-LARGEST = 1.7976931348623157e308
-"""The largest finite float: what lies within plus and minus it is a number."""
-
 _ABSENT = object()
 
 Input = NumericFeature | CategoricalFeature
@@ -53,12 +50,11 @@ class Layout:
 
     def _bind(self) -> None:
         """Make the functions of the hot path: closures find their data faster than attributes do."""
-        plan = [
-            (offset, feature.edges if isinstance(feature, NumericFeature) else None, feature.index)
-            for offset, feature in zip(self.offsets, self.inputs, strict=True)
-        ]
-        named = list(zip(self.names, plan, strict=True))
-        columns, bisect, top, absent = len(plan), bisect_right, LARGEST, _ABSENT
+        offsets = tuple(self.offsets)
+        every_edges = tuple(feature.edges if isinstance(feature, NumericFeature) else None for feature in self.inputs)
+        indexes = tuple(feature.index for feature in self.inputs)
+        named = list(zip(self.names, offsets, every_edges, indexes, strict=True))
+        columns, bisect, absent = len(offsets), bisect_right, _ABSENT
         unknown_in = self._unknown_in
 
         def count_values(shard: list[int], row: Sequence[Any]) -> None:
@@ -67,9 +63,10 @@ class Layout:
                 guard.drop(WHERE, "width")
                 return
             # Not strict: a row that another thread changes meanwhile is the host's business.
-            for (offset, edges, index), value in zip(plan, row):  # noqa: B905
+            for offset, edges, index, value in zip(offsets, every_edges, indexes, row):  # noqa: B905
+                # A number minus itself is 0, unless it is infinite or NaN.
                 # The index first, the addition after it: nothing may run between the two halves of a +=.
-                if edges is not None and type(value) is float and -top <= value <= top:
+                if edges is not None and type(value) is float and value - value == 0.0:
                     i = offset + bisect(edges, value)
                     shard[i] += 1
                 else:
@@ -78,9 +75,9 @@ class Layout:
         def count_mapping(shard: list[int], row: Mapping[Any, Any]) -> None:
             """Count a row; a feature that it lacks is missing, a name that is no feature is counted as dropped."""
             get, found = row.get, 0
-            for name, (offset, edges, index) in named:
+            for name, offset, edges, index in named:
                 value = get(name, absent)
-                if edges is not None and type(value) is float and -top <= value <= top:
+                if edges is not None and type(value) is float and value - value == 0.0:
                     found += 1
                     i = offset + bisect(edges, value)
                     shard[i] += 1

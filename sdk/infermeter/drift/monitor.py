@@ -180,36 +180,44 @@ class DriftMonitor:
             self._layout.count_values(cell.shards.mine(), values)
 
     def _count_batch(self, cell: CountsCell, rows: Any) -> None:
-        matrix = self._as_matrix(rows) if is_frame(rows) else None
-        if matrix is not None:
-            rows = matrix
-        columns = None if isinstance(rows, (list, tuple)) else columns_of(rows)
-        if columns is not None:
-            self._numpy().count_columns(cell.shards.mine(), columns, number_of_rows(columns))
-            return
         if isinstance(rows, (list, tuple)):
-            shard = cell.shards.mine()
-            for row in cast("Sequence[Any]", rows):
-                form = cast("type[object]", type(row))
-                if form is list or form is tuple:
-                    self._layout.count_values(shard, row)
-                elif form is dict:
-                    self._layout.count_mapping(shard, row)
-                else:
-                    self._count_row(cell, row)
+            self._count_list(cell, cast("Sequence[Any]", rows))
             return
-        array: Any = rows.to_numpy() if hasattr(rows, "to_numpy") else rows
-        if hasattr(array, "toarray"):  # a sparse matrix
-            array = array.toarray()
+        # The form that models are called with most is not asked what else it may be.
+        if type(rows).__name__ != "ndarray" or rows.dtype.names is not None:
+            matrix = self._as_matrix(rows) if is_frame(rows) else None
+            columns = columns_of(rows) if matrix is None else None
+            if columns is not None:
+                self._numpy().count_columns(cell.shards.mine(), columns, number_of_rows(columns))
+                return
+            rows = matrix if matrix is not None else rows.to_numpy() if hasattr(rows, "to_numpy") else rows
+            if hasattr(rows, "toarray"):  # a sparse matrix
+                rows = rows.toarray()
+        self._count_array(cell, rows)
+
+    def _count_list(self, cell: CountsCell, rows: Sequence[Any]) -> None:
+        shard = cell.shards.mine()
+        for row in rows:
+            form = cast("type[object]", type(row))
+            if form is list or form is tuple:
+                self._layout.count_values(shard, row)
+            elif form is dict:
+                self._layout.count_mapping(shard, row)
+            else:
+                self._count_row(cell, row)
+
+    def _count_array(self, cell: CountsCell, array: Any) -> None:
         if getattr(array, "ndim", None) != 2:
             guard.drop(WHERE, "shape" if hasattr(array, "ndim") else "row_type")
             return
         kind = getattr(array.dtype, "kind", "")
-        if kind in _MATRIX_KINDS and kind and not hasattr(array, "mask") and not 0 < array.size <= _FEW_VALUES:
+        many = not 0 < array.size <= _FEW_VALUES
+        if many and kind in _MATRIX_KINDS and kind and not hasattr(array, "mask"):
             self._numpy().count_matrix(cell.shards.mine(), array)
             return
+        shard = cell.shards.mine()
         for row in array.tolist():
-            self._layout.count_values(cell.shards.mine(), row)
+            self._layout.count_values(shard, row)
 
     def _as_matrix(self, frame: Any) -> Any | None:
         """Return a small frame as an array, if its columns are the features in their order and no value changes."""

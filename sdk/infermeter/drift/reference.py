@@ -101,6 +101,7 @@ class DriftReference:
 
         if not (isinstance(bins, int) and 2 <= bins <= MAX_NUMERIC_BINS):  # pyright: ignore[reportUnnecessaryIsInstance]  # users without a checker
             raise ConfigError(f"bins must be a whole number from 2 to {MAX_NUMERIC_BINS}, got {bins!r}")
+        columns = {str(name): column for name, column in columns.items()}
         reserved = {PREDICTION, CONFIDENCE_FEATURE} & set(columns)
         if reserved:
             raise ConfigError(
@@ -159,16 +160,17 @@ class DriftReference:
             ConfigError: As for ``from_columns``, or a column is not there.
             MissingExtraError: numpy is not installed.
         """
-        there = [str(name) for name in getattr(frame, "column_names", frame.columns)]  # Arrow, else pandas and polars
+        names: Any = getattr(frame, "column_names", frame.columns)  # Arrow, else pandas and polars
+        there = {str(name): name for name in names}
         named = [name for name in (prediction, confidence) if name is not None]
         wanted = list(features) if features is not None else [name for name in there if name not in named]
         missing = [name for name in (*wanted, *named) if name not in there]
         if missing:
             raise ConfigError(f"the frame has no column {', '.join(missing)}; it has {', '.join(there)}")
         return cls.from_columns(
-            {name: frame[name] for name in wanted},
-            prediction=None if prediction is None else frame[prediction],
-            confidence=None if confidence is None else frame[confidence],
+            {name: frame[there[name]] for name in wanted},
+            prediction=None if prediction is None else frame[there[prediction]],
+            confidence=None if confidence is None else frame[there[confidence]],
             bins=bins,
             top_k=top_k,
             categorical=categorical,

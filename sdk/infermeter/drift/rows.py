@@ -25,7 +25,7 @@ def row_of(value: Any) -> Row | None:
         return None
     if getattr(value, "ndim", None) == 1 and hasattr(value, "tolist"):
         if hasattr(value, "to_dict") and type(getattr(value, "index", None)).__name__ != "RangeIndex":
-            return cast("Row", value.to_dict())  # a row of a pandas frame, which knows the names
+            return {str(name): one for name, one in value.to_dict().items()}  # a row of a pandas frame knows the names
         return cast("Row", value.tolist())
     names = getattr(getattr(value, "dtype", None), "names", None)
     if names is not None and getattr(value, "ndim", None) == 0:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from infermeter import clock, guard
+from infermeter import clock, greenlets, guard
 from infermeter.gpu.sample import Gpu, GpuLostError, GpuReader, GpuSample, GpuUnavailableError
 
 MIN_INTERVAL_S = 5.0
@@ -98,6 +98,14 @@ class Owner:
     def start(self) -> None:
         """Begin to read in this process, unless that is under way."""
         if self._closed or (self._thread is not None and self._thread.is_alive()):
+            return
+        if greenlets.replace_threads():
+            guard.log_once(
+                "gpu",
+                "greenlets",
+                "GPUs are not read in a process whose threads are greenlets (gevent): a call of the driver would stop "
+                "them all; run `infermeter gpu agent` on this machine instead",
+            )
             return
         if not self._starting.acquire(blocking=False):
             return  # another thread is at it

@@ -81,9 +81,15 @@ class InferenceCall:
         with guard.guard("prediction"):
             observe_values(self._cell, ABSENT if confidence is None else confidence, ABSENT if label is None else label)
 
-    def failed(self, error_type: str) -> None:
-        """Count the call as an error although no exception leaves the block; the last word said wins."""
-        self._status, self._error_type = ERROR, error_type
+    def failed(self, error: str | type[BaseException] | BaseException) -> None:
+        """Count the call as an error although no exception leaves the block; the last word said wins.
+
+        Args:
+            error: Its class, by name or as it is, or the exception itself, whose text is never recorded.
+        """
+        if isinstance(error, BaseException):
+            error = type(error)
+        self._status, self._error_type = ERROR, error.__name__ if isinstance(error, type) else error
 
     def rejected(self) -> None:
         """Count the call as rejected: the caller's fault, in no failure ratio."""

@@ -156,9 +156,9 @@ class Generation:
         """Record what the model predicted, as in a block of ``instrument_inference``."""
         self._call.predicted(label, confidence=confidence)
 
-    def failed(self, error_type: str) -> None:
-        """Count the generation as an error although no exception leaves the block."""
-        self._call.failed(error_type)
+    def failed(self, error: str | type[BaseException] | BaseException) -> None:
+        """Count the generation as an error although no exception leaves the block; the class of it is recorded."""
+        self._call.failed(error)
 
     def cancelled(self) -> None:
         """Count the generation as cancelled although no exception leaves the block."""

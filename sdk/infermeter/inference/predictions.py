@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from infermeter import guard, models, runtime
 from infermeter.cells import ModelCell
+from infermeter.errors import ConfigError
 from infermeter.labels import label_value
 
 Extractor = str | Callable[[Any], object]
@@ -32,6 +33,9 @@ class Reading:
     Args:
         confidence: Key, attribute or function; ``confidence`` by default.
         label: Key, attribute or function; ``label`` by default.
+
+    Raises:
+        ConfigError: One is neither a name nor a function.
     """
 
     __slots__ = ("confidence", "label", "plain")
@@ -39,6 +43,9 @@ class Reading:
     def __init__(self, confidence: Extractor | None = None, label: Extractor | None = None) -> None:
         self.confidence: Extractor = "confidence" if confidence is None else confidence
         self.label: Extractor = "label" if label is None else label
+        for argument, extractor in (("confidence", self.confidence), ("label", self.label)):
+            if not isinstance(extractor, str) and not callable(extractor):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigError(f"{argument} must be a name or a function of the result, got {extractor!r}")
         self.plain = confidence is None and label is None
 
     def observe(self, cell: ModelCell, result: object) -> None:
@@ -110,7 +117,7 @@ def register_model(
         framework: What runs it, for example ``sklearn``; shown by ``model_info``.
 
     Raises:
-        ConfigError: The name is empty, or SLA or bounds are not usable numbers.
+        ConfigError: The name is empty, SLA or bounds are not usable numbers, or the classes are one text.
     """
     models.declare(
         model,
