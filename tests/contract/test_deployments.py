@@ -15,6 +15,7 @@ from tests.pipeline.test_collector_config import LAYERINGS
 
 from infermeter.assets import asset
 from infermeter.cli.stack.recipes import ALERTMANAGER_VERSION, COLLECTOR_VERSION, PROMETHEUS_VERSION
+from infermeter.version import __version__
 
 KUBERNETES = asset("deploy/kubernetes")
 COMPOSE = asset("deploy/compose")
@@ -135,6 +136,25 @@ def test_versions_are_those_that_everything_else_is_tested_with():
     assert f"builder@v{COLLECTOR_VERSION}" in (COLLECTOR / "Dockerfile").read_text(encoding="utf-8")
     grafana = int(pinned["grafana/grafana"].split(".")[0])
     assert grafana == 11, "the dashboards are written for it"
+
+
+def test_images_of_our_own_are_built_from_a_recipe_that_is_there_and_have_its_version():
+    values = read(KUBERNETES / "chart/values.yaml")
+    recipes = {
+        "infermeter-collector": (values["collector"]["image"], COLLECTOR / "Dockerfile", COLLECTOR_VERSION),
+        "infermeter-agent": (values["gpu"]["agent"]["image"], KUBERNETES / "images/agent.Dockerfile", __version__),
+        "infermeter-example": (values["example"]["image"], KUBERNETES / "images/example.Dockerfile", __version__),
+    }
+    page = (KUBERNETES / "images/README.md").read_text(encoding="utf-8")
+    for name, (image, recipe, version) in recipes.items():
+        assert (image["repository"], image["tag"]) == (name, version)
+        assert f"/{name}:{version} " in page
+        text = recipe.read_text(encoding="utf-8")
+        assert re.findall(r"^FROM (\S+)", text, re.MULTILINE)[-1].endswith(":nonroot"), "no shell, no rights"
+        context = COLLECTOR if recipe.parent == COLLECTOR else COLLECTOR.parent
+        sources = [word for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for word in line.split()]
+        assert [source for source in sources if not (context / source).exists()] == []
+    assert read(KUBERNETES / "chart/Chart.yaml")["appVersion"] == __version__
 
 
 def test_layerings_are_those_that_the_collector_itself_has_checked():
