@@ -293,8 +293,14 @@ class _Routes:
         if len(places) <= 1:
             return places[0][1] if places else None
         path: str = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
-        fitting = [(len(pattern.pattern), target) for pattern, target in places if pattern.fullmatch(path)]
-        return max(fitting, key=lambda fit: fit[0])[1] if fitting else None
+        while path:
+            fitting = [(len(pattern.pattern), target) for pattern, target in places if pattern.fullmatch(path)]
+            if fitting:
+                return max(fitting, key=lambda fit: fit[0])[1]
+            # A mounted application's templates begin below its mount, and where that ends the scope no longer tells.
+            _, slash, rest = path[1:].partition("/")
+            path = slash + rest
+        return None
 
     def _remember(self, route: object) -> list[tuple[re.Pattern[str], Target | None]]:
         if len(self._kept) >= _REMEMBERED_ROUTES:

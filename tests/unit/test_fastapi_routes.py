@@ -332,6 +332,23 @@ async def test_a_mounted_application_that_is_instrumented_itself_counts_its_own(
     assert counted(captured_metrics) == {("inner", "", "success"): 1, ("outer", "", "success"): 1}
 
 
+async def test_a_mounted_application_tells_the_ways_to_one_route_apart(captured_metrics):
+    app, inner, router = FastAPI(), FastAPI(), APIRouter()
+    router.post("/{name}/run")(lambda name: 1)
+    inner.include_router(router, prefix="/v1")
+    inner.include_router(router, prefix="/latest")
+    app.mount("/tenants/{tenant}", inner)
+    instrument_app(app)
+    instrument_app(inner)
+    for path in ("/tenants/acme/v1/x/run", "/tenants/acme/latest/x/run", "/tenants/acme/latest/x/run"):
+        await post(app, path)
+
+    assert counted(captured_metrics) == {
+        ("/v1/{name}/run", "", "success"): 1,
+        ("/latest/{name}/run", "", "success"): 2,
+    }
+
+
 async def test_named_routes_count_whatever_their_method_and_others_do_not(captured_metrics):
     app = service(routes=["/predict"])
     app.post("/other")(lambda: 1)
