@@ -40,6 +40,14 @@ class Fault:
 KNOWN = ("test_states.py", "known_samples")
 BANNER = ("test_states.py", "banner")
 FAULTS = (
+    Fault("a refresh that is chosen and not shown", "views/alerts.js", "changed() {\n    this.#drawToolbar();",
+          "changed() {", ("test_states.py", "refresh_that")),
+    Fault("a young store as an empty hour", "time.js", "if (ageMs * 4 >= usualMs) return null;", "return null;",
+          ("test_states.py", "begun")),
+    Fault("a page that falls with one question", "views/dashboard.js",
+          "if (error instanceof QueryError) return [];", "", ("test_states.py", "error_of_one")),
+    Fault("paper that does not say when", "views/dashboard.js",
+          "this.#printed.textContent = this.#printedText(window);", "", ("test_for_everyone.py", "paper")),
     Fault("a heatmap without cells", "panels/heatmap.js", "  data: cells,", "  data: [],", KNOWN),
     Fault("the first value for the last", "reduce.js", "(values) => values.at(-1)]", "(values) => values[0]]", KNOWN),
     Fault(

@@ -176,11 +176,11 @@ def test_a_wrapped_generator_still_makes_a_context_manager(captured_metrics: Cap
     assert captured_metrics.value("model_inference_in_flight") == 0
 
 
-def test_configuring_in_mid_stream_counts_the_call_where_it_began(captured_metrics: CapturedMetrics) -> None:
+def test_configuring_in_mid_stream_counts_the_call_where_it_ends(captured_metrics: CapturedMetrics) -> None:
     stream = echo()
     next(stream)
     infermeter.configure(exporter="none", handle_sigterm=False)
     stream.close()
 
     assert captured_metrics.value("model_inference_in_flight") == 0
-    assert statuses(captured_metrics) == {}
+    assert statuses(captured_metrics) == {"cancelled": 1}
