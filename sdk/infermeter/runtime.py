@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from infermeter import catalog, guard, lifecycle, models
-from infermeter.errors import ConfigError
 from infermeter.families import Family, Point, merged, single
 from infermeter.registry import Recorder, Registry, Slot, dropped
-from infermeter.settings import Resolved, Settings, resolve
+from infermeter.settings import Resolved, Settings, refuse_other_kinds, resolve
 from infermeter.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -297,10 +296,7 @@ def configure(  # noqa: D417  each setting is described once, at its field of Se
         ConfigError: A setting has a value that is not allowed, or the port of /metrics is taken.
         MissingExtraError: A chosen exporter is not installed.
     """
-    if settings is not None and not isinstance(settings, Settings):  # pyright: ignore[reportUnnecessaryIsInstance]  users without a checker
-        raise ConfigError(f"settings must be a Settings, got {settings!r}")
-    if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
-        raise ConfigError(f"meter_provider must be a MeterProvider of OpenTelemetry, got {meter_provider!r}")
+    refuse_other_kinds(settings, meter_provider)
     given = {name: value for name, value in locals().items() if name in Settings._fields and value is not None}
     if latency_bounds_s is not None:
         given["latency_bounds_s"] = models.checked_bounds(latency_bounds_s)

@@ -87,6 +87,14 @@ class Resolved(NamedTuple):
     disabled: bool
 
 
+def refuse_other_kinds(settings: object, meter_provider: object) -> None:
+    """Raise ``ConfigError`` for arguments of ``configure()`` that are another kind of thing; None is always allowed."""
+    if settings is not None and not isinstance(settings, Settings):
+        raise ConfigError(f"settings must be a Settings, got {settings!r}")
+    if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
+        raise ConfigError(f"meter_provider must be a MeterProvider of OpenTelemetry, got {meter_provider!r}")
+
+
 def resolve(given: Settings, environ: Mapping[str, str] | None = None) -> Resolved:
     """Decide every setting: argument, else environment, else default.
 
