@@ -80,6 +80,13 @@ def shapes(tree: Any, known: KnownSeries) -> Iterator[Mistake]:
                 "divide sums: sum(rate(a)) / sum(rate(b))",
             )
     for call in calls(tree, "histogram_quantile"):
+        share = bare(call.args[0])
+        if isinstance(share, ast.NumberLiteral) and not 0 <= share.val <= 1:
+            yield Mistake(
+                "unit-slip",
+                f"asks for the quantile {share.val:g}, which is infinite: quantiles go from 0 to 1",
+                f"write {share.val / 100:g}" if 1 < share.val <= 100 else "write 0.99 for p99",
+            )
         yield from _quantile(call.args[1], known)
 
 
@@ -117,8 +124,10 @@ def _binary(node: Any, known: KnownSeries) -> Iterator[Mistake]:
                 f"the sides have different labels ({_listed(sides[0])}; {_listed(sides[1])}), so nothing matches",
                 "aggregate both by the same labels, or add on (...) group_left ()",
             )
-    if operator(node) in {">", ">=", "<", "<="} and isinstance(bare(node.rhs), ast.NumberLiteral):
-        yield from _limits(node, known)
+    if operator(node) in {">", ">=", "<", "<="}:
+        for compared, limit in ((node.lhs, bare(node.rhs)), (node.rhs, bare(node.lhs))):
+            if isinstance(limit, ast.NumberLiteral):
+                yield from _limits(compared, limit.val, known)
 
 
 _ARITHMETIC = {"+", "-", "*", "/"}
@@ -127,20 +136,19 @@ _SECONDS = re.compile(r"model_\w*(:model_\w+)?_seconds(:p\d+_\w+)?")
 _FLOOR = "leave such windows out: a / (b > 0)"
 
 
-def _limits(node: Any, known: KnownSeries) -> Iterator[Mistake]:
-    limit = bare(node.rhs).val
-    left = result_unit(node.lhs)
-    if left == "s" and limit >= _SLOWEST_S:
+def _limits(compared: Any, limit: float, known: KnownSeries) -> Iterator[Mistake]:
+    unit = result_unit(compared)
+    if unit == "s" and limit >= _SLOWEST_S:
         yield Mistake(
             "unit-slip",
             f"compares seconds with {limit:g}, which looks like milliseconds and is never reached",
             f"write {limit / 1000:g}",
         )
-    if left == "percent" and 0 < limit < 1:
+    if unit == "percent" and 0 < limit < 1:
         yield Mistake(
             "unit-slip", f"compares a percentage with {limit:g}, which looks like a share", f"write {100 * limit:g}"
         )
-    if _is_raw_counter(node.lhs, known):
+    if _is_raw_counter(compared, known):
         yield Mistake(
             "counter-without-rate",
             "compares a counter with a number: once over it, it stays over it until the process restarts",
@@ -154,6 +162,8 @@ def result_unit(node: Any) -> str | None:
     if isinstance(inner, ast.Call) and inner.func.name == "histogram_quantile":
         names = {selector.name for selector in selectors(inner)}
         return "s" if names and all("_seconds" in name for name in names) else None
+    if isinstance(inner, ast.BinaryExpr) and operator(inner) == "/" and _is_mean_of_seconds(inner):
+        return "s"
     if isinstance(inner, ast.Call) and inner.func.name.endswith("_over_time") and inner.args:
         inner = bare(inner.args[-1])
     if isinstance(inner, ast.AggregateExpr) and operator(inner) in {"avg", "max", "min"}:
@@ -169,6 +179,15 @@ def result_unit(node: Any) -> str | None:
         # A timestamp is compared with large numbers for good reasons.
         return "s" if _SECONDS.fullmatch(name) else None
     return None
+
+
+def _is_mean_of_seconds(node: Any) -> bool:
+    sums, counts = ({selector.name for selector in selectors(side)} for side in (node.lhs, node.rhs))
+    return (
+        bool(sums)
+        and sums == {name.removesuffix("_count") + "_sum" for name in counts}
+        and all(name.endswith("_seconds_sum") for name in sums)
+    )
 
 
 def _quantile(argument: Any, known: KnownSeries) -> Iterator[Mistake]:
