@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.kubernetes.chart import CHART, NAMESPACE, Values, documents, find, objects, run_helm
+from tests.kubernetes.chart import CHART, NAMESPACE, Values, documents, find, objects, run_helm, title
 from tests.kubernetes.combinations import combinations
 from tests.kubernetes.render import MANIFESTS, manifests
 from tests.kubernetes.tools import KUBERNETES_VERSION, operator_crds, tool
@@ -199,6 +199,56 @@ def test_two_releases_share_no_name_in_one_namespace_nor_in_two():
 
 def _identities(listed: list[dict[str, Any]]) -> set[tuple[str, str | None, str]]:
     return {(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in listed}
+
+
+def test_names_that_yaml_takes_for_something_else_stay_names():
+    values: Values = {
+        "imagePullSecrets": ["1"], "gpu": {"runtimeClassName": "2"}, "prometheus": {"storageClassName": "3"},
+        "collector": {"auth": {"secretName": "4"}}, "alertmanager": {"configSecret": "5"},
+        "modelServing": {"namespaces": ["6"]}, "example": {"ways": ["push"]},
+    }  # fmt: skip
+    for one in objects(values, release="on", namespace="no"):
+        assert one["metadata"].get("namespace") in {"no", "6"}, title(one)
+        assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "on", title(one)
+        _no_number_is_a_name(one, title(one))
+
+
+def _no_number_is_a_name(value: Any, path: str) -> None:
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        if name.endswith(("name", "Name", "namespace")):
+            assert isinstance(inner, str), f"{path}.{name}"
+        _no_number_is_a_name(inner, f"{path}.{name}")
+    for number, inner in enumerate(value) if isinstance(value, list) else ():
+        _no_number_is_a_name(inner, f"{path}[{number}]")
+
+
+def test_large_numbers_stay_whole_numbers():
+    million = {"memoryLimitMiB": 1_000_000, "memoryRequestMiB": 1_000_000}
+    values = {
+        "modelServing": {"sampleLimit": 3_000_000}, "collector": million, "prometheus": million,
+        "gpu": {"memoryLimitMiB": 1_000_000},
+    }  # fmt: skip
+    listed = objects(values)
+    config = find(listed, "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
+    assert "sample_limit: 3000000\n" in config
+    for kind, name in (
+        ("Deployment", "collector"), ("StatefulSet", "prometheus"), ("DaemonSet", "dcgm-exporter"),
+    ):  # fmt: skip
+        (container,) = find(listed, kind, f"infermeter-{name}")["spec"]["template"]["spec"]["containers"]
+        assert container["resources"]["limits"]["memory"] == "1000000Mi"
+    values["prometheus"] = {"mode": "operator"}
+    monitor = find(objects(values), "PodMonitor", "infermeter-model-serving")
+    assert monitor["spec"]["sampleLimit"] == 3_000_000
+
+
+def test_names_of_releases_that_are_long_or_hold_dots_become_names_of_services_and_stay_apart():
+    releases = ["my.release", "my-release", *(f"{'a' * 51}{end}" for end in "xy")]  # helm allows 53 characters
+    names = [{one["metadata"]["name"] for one in objects(release=r) if one["kind"] == "Service"} for r in releases]
+    assert len(set().union(*names)) == sum(map(len, names))
+    valid = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+    for name in set().union(*names):
+        assert valid.fullmatch(name), name
+        assert len(name) <= 52, "a StatefulSet of that name labels its pods with it and a checksum"
 
 
 @pytest.mark.parametrize("release", ["blue", "green"])

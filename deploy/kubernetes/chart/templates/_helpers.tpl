@@ -1,16 +1,23 @@
-{{/* Names: a release that is called infermeter already does not say it twice. */}}
+{{/*
+Names: a release that is called infermeter already does not say it twice. They become names of Services and labels, which
+are shorter than the names of releases and know no dots; what had to be cut or changed keeps itself apart by a checksum.
+*/}}
 {{- define "infermeter.fullname" -}}
-{{- if contains "infermeter" .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- $name := .Release.Name -}}
+{{- if not (contains "infermeter" $name) -}}
+{{- $name = printf "%s-infermeter" $name -}}
+{{- end -}}
+{{- if or (gt (len $name) 38) (contains "." $name) -}}
+{{- printf "%s-%s" ($name | replace "." "-" | trunc 29 | trimSuffix "-") (.Release.Name | sha256sum | trunc 8) -}}
 {{- else -}}
-{{- printf "%s-infermeter" (.Release.Name | trunc 29 | trimSuffix "-") -}}
+{{- $name -}}
 {{- end -}}
 {{- end -}}
 
 {{/* What selects the pods of a part. Takes a list: the root and the part's name. */}}
 {{- define "infermeter.selector" -}}
 app.kubernetes.io/name: {{ index . 1 }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 {{- end -}}
 
 {{- define "infermeter.labels" -}}
@@ -28,7 +35,7 @@ imagePullPolicy: {{ .pullPolicy }}
 {{- with .Values.imagePullSecrets -}}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

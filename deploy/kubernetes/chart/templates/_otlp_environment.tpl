@@ -27,7 +27,7 @@ joined to its models; the node is the host. POD_ variables come first: others ar
 {{- end }}
 {{- if eq .Values.collector.auth.mode "token" }}
 - name: OTLP_TOKEN
-  valueFrom: {secretKeyRef: {name: {{ include "infermeter.otlpSecret" . }}, key: token}}
+  valueFrom: {secretKeyRef: {name: {{ include "infermeter.otlpSecret" . | quote }}, key: token}}
 - name: OTEL_EXPORTER_OTLP_HEADERS
   value: Authorization=Bearer%20$(OTLP_TOKEN)
 {{- end }}

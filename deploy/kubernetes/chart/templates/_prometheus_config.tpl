@@ -23,7 +23,7 @@ scrape_configs:
   - job_name: model-serving
     honor_labels: true
     body_size_limit: 16MB
-    sample_limit: {{ .Values.modelServing.sampleLimit }}
+    sample_limit: {{ .Values.modelServing.sampleLimit | int64 }}
     label_limit: 40
     label_name_length_limit: 128
     label_value_length_limit: 512

@@ -42,7 +42,7 @@
   regex: {{ include "infermeter.gpuName" . }};metrics
   action: keep
 - source_labels: [__meta_kubernetes_pod_label_app_kubernetes_io_instance]
-  regex: {{ .Release.Name }}
+  regex: {{ .Release.Name | replace "." "\\." | squote }}
   action: keep
 - source_labels: [__meta_kubernetes_pod_node_name]
   target_label: host_name
