@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
+from infermeter.addresses import in_url
 from infermeter.cli.data_dir import data_dir_option
 from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.stack.failures import StackError
@@ -233,7 +234,7 @@ def _names(host: str) -> frozenset[str]:
 
 def _url(host: str, port: int) -> str:
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 -- compared, not bound
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    return f"http://{in_url(shown)}:{port}"
 
 
 def _point_to(screen: Console, text: str, url: str, *, open_browser: bool | None) -> None:
