@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from infermeter import guard
-from infermeter.drift.columns import as_numbers, as_objects
+from infermeter.drift.columns import as_numbers, as_objects, np
 from infermeter.drift.features import NOT_FINITE, REASONS, NumericFeature
 from infermeter.drift.layout import WHERE, Layout
 
