@@ -102,6 +102,7 @@ def test_pods_that_serve_models_are_found_at_their_annotated_port_and_path_and_o
 
 
 def test_a_target_has_the_labels_that_rules_know_and_no_other(prometheus):
+    until(lambda: "proxied-0" in dict(scraped(prometheus)), "the pod to be found")
     (target,) = [one for one in prometheus.targets("model-serving") if one["labels"]["pod"] == "proxied-0"]
     assert target["labels"] == {
         "job": "model-serving", "instance": "127.7.0.25:9464", "namespace": "shop", "pod": "proxied-0",
