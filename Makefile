@@ -50,7 +50,7 @@ test-pipeline: .venv/dev ## Run the tests on the real collector, Prometheus and 
 test-browser: chromium ## Run the tests of the console's page in Chromium.
 	$(PYTEST) tests/browser
 
-test-kubernetes: .venv/dev ## Run the tests of the chart on a real API server; the first time builds one (20 minutes on 2 cores).
+test-kubernetes: .venv/dev ## Run the tests of the chart on a real API server; the first time builds one (12 minutes on 2 cores).
 	$(PYTEST) -m kubernetes tests/kubernetes
 
 test-hardware: .venv/dev ## Run the tests that need an NVIDIA GPU, and keep what they print.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from tests.contract.debian_promtool import NoDebianPromtoolError, debian_promtool
 
 from infermeter.cli.stack.binaries import find_or_build
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.terminal import TerminalReporter, make_console
+
+# No release of grafana-foundation-sdk installs on Python 3.10, where everything else is checked all the same.
+collect_ignore = ["test_dashboard_types.py"] if sys.version_info < (3, 11) else []
 
 RUN_PROMTOOL = {
     "test_alert_matrix.py",

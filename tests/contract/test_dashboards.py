@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import warnings
 from itertools import combinations
 
 import pytest
 from deploy.grafana.source.build import TARGET, main, outdated, rendered
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.plugins import register_default_plugins
-from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.contract.dashboard_files import all_queries, dashboards, panels
 from tests.contract.rule_files import alerts
 from tests.contract.shipped import KNOWN, findings
@@ -209,15 +204,6 @@ def test_a_page_links_to_the_other_pages_and_to_the_runbooks(dashboard):
     pages, runbooks = dashboard["links"]
     assert (pages["tags"], pages["keepTime"], pages["includeVars"]) == (dashboard["tags"], True, True)
     assert runbooks["url"] == "https://infermeter.example/deploy/runbooks/README.md"
-
-
-@every_dashboard
-def test_grafanas_own_types_read_and_write_the_page_without_a_difference(dashboard):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # inside of the foundation SDK
-        register_default_plugins()
-    written = JSONEncoder(sort_keys=True, indent=2).encode(Dashboard.from_json(dashboard))
-    assert written == json.dumps(dashboard, sort_keys=True, indent=2)
 
 
 @every_panel

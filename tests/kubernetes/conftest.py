@@ -8,6 +8,7 @@ import pytest
 from tests.kubernetes.cluster import Cluster, control_plane, controllers
 from tests.kubernetes.tools import build_all, operator_crds
 
+from infermeter.cli.stack.binaries import COLLECTOR, find_or_build
 from infermeter.cli.stack.failures import StackError
 from infermeter.cli.terminal import TerminalReporter, make_console
 
@@ -19,7 +20,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         try:
-            build_all(TerminalReporter(make_console()))
+            reporter = TerminalReporter(make_console())
+            build_all(reporter)
+            find_or_build([COLLECTOR], reporter)
         except StackError as failure:
             raise pytest.UsageError(f"{failure}\n{failure.log_tail}") from None
 

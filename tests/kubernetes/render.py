@@ -26,7 +26,7 @@ def manifests() -> dict[str, str]:
     files = {f"{name}.yaml": _NOTE + "---\n".join(parts) for name, parts in sorted(by_template.items())}
     resources = "".join(f"  - {name}\n" for name in files)
     files["kustomization.yaml"] = (
-        f"{_NOTE}# kubectl apply --server-side -k deploy/kubernetes/manifests (what comes before: ../README.md)\n"
+        f"{_NOTE}# kubectl apply --server-side -k deploy/kubernetes/overlay (what comes before: ../README.md)\n"
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
         f"namespace: {NAMESPACE}\nresources:\n{resources}"
     )

@@ -130,8 +130,8 @@ def test_the_parts_without_hardware_satisfy_the_most_restricted_pod_security(clu
 class TestPreflight:
     """What is missing is said before anything is installed."""
 
-    def refused(self, cluster: Cluster, namespace: str, values: Values) -> str:
-        cluster.namespace(namespace)
+    def refused(self, cluster: Cluster, namespace: str, values: Values, **labels: str) -> str:
+        cluster.namespace(namespace, **labels)
         answer = run_helm(
             "install", "infermeter", CHART, "--namespace", namespace, values=values, env=cluster.environment
         )
@@ -152,7 +152,19 @@ class TestPreflight:
 
     def test_rules_of_the_team_that_are_not_there(self, cluster):
         values = {"collector": {"auth": {"mode": "none"}}, "rules": {"create": False}}
-        assert "no ConfigMap infermeter-prometheus-rules" in self.refused(cluster, "no-rules", values)
+        assert "no ConfigMap infermeter-own-rules" in self.refused(cluster, "no-rules", values)
+
+    def test_a_namespace_in_which_exporters_of_gpus_may_not_run(self, cluster):
+        values: Values = {"collector": {"auth": {"mode": "none"}}}
+        message = self.refused(cluster, "walled", values, **{"pod-security.kubernetes.io/enforce": "baseline"})
+        assert "namespace walled enforces the pod security standard baseline" in message
+        assert "gpu.source is dcgm" in message
+        for allowed in ({"source": "none"}, {"source": "agent", "agent": {"pods": False}}):
+            answer = run_helm(
+                "install", "infermeter", CHART, "-n", "walled", "--dry-run=server", values={**values, "gpu": allowed},
+                env=cluster.environment,
+            )  # fmt: skip
+            assert answer.returncode == 0, answer.stderr
 
     def test_a_namespace_that_is_not_there(self, cluster):
         values = {"collector": {"auth": {"mode": "none"}}, "modelServing": {"namespaces": ["shopp"]}}

@@ -39,6 +39,48 @@ REFUSED: dict[str, tuple[Values, tuple[str, ...]]] = {
     "an address with a path": ({"kubeStateMetrics": {"address": "http://x:80/"}}, ("kubeStateMetrics/address",)),
     "runbooks that are no address": ({"runbooks": "wiki"}, ("runbooks", "wiki")),
     "a namespace in capitals": ({"modelServing": {"namespaces": ["Shop"]}}, ("modelServing/namespaces/0", "Shop")),
+    "senders that are labels instead of a selector": (
+        {"collector": {"networkPolicy": {"senders": [{"kubernetes.io/metadata.name": "shop"}]}}},
+        ("networkPolicy/senders/0", "kubernetes/io/metadata/name"),
+    ),
+    "a scraper that is nobody": ({"collector": {"networkPolicy": {"scrapers": [{}]}}}, ("networkPolicy/scrapers/0",)),
+    "a switch taken away": ({"collector": {"networkPolicy": None}}, ("collector", "networkPolicy")),
+    "a toleration of everything and of a value": (
+        {"gpu": {"tolerations": [{"key": "gpu", "operator": "Exists", "value": "x"}]}}, ("gpu/tolerations/0/value",),
+    ),
+    "a toleration that is over at once": (
+        {"gpu": {"tolerations": [{"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 3}]}},
+        ("gpu/tolerations/0/effect", "NoExecute"),
+    ),
+    "a label with a space": ({"collector": {"nodeSelector": {"a b": "x"}}}, ("collector/nodeSelector", "a b")),
+    "a label that is the chart's own": (
+        {"prometheus": {"operatorLabels": {"app.kubernetes.io/part-of": "x"}}},
+        ("prometheus/operatorLabels", "part-of"),
+    ),
+    "runbooks that would end a text": ({"runbooks": 'https://wiki.example/a="b"'}, ("runbooks", "wiki/example")),
+    "a Secret that is the chart's own": (
+        {"alertmanager": {"configSecret": "infermeter-alertmanager"}}, ("alertmanager/configSecret", "another name"),
+    ),
+    "rules in a ConfigMap that is the chart's own": (
+        {"rules": {"create": False, "configMap": "infermeter-prometheus-rules"}}, ("rules/configMap", "another name"),
+    ),
+    "an example that pushes to nobody": (
+        {"example": {"ways": ["push"]}, "collector": {"enabled": False}}, ("example/ways", "collector/enabled"),
+    ),
+}  # fmt: skip
+
+TAKEN: dict[str, Values] = {
+    "an image by digest": {"prometheus": {"image": {"tag": f"v3.14.0@sha256:{'0a' * 32}"}}},
+    "processors as a number": {"collector": {"cpuRequest": 0.5}, "prometheus": {"cpuRequest": 2}},
+    "every kind of peer": {"collector": {"networkPolicy": {"scrapers": [
+        {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},
+        {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["ml"]}]}},
+    ]}}},
+    "every kind of toleration": {"gpu": {"tolerations": [
+        {"operator": "Exists"}, {"key": "gpu", "value": "x"},
+        {"key": "gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3},
+    ]}},
+    "Alertmanagers elsewhere": {"alertmanager": {"mode": "none", "addresses": ["alerts.ops:9093", "[fd00::1]:9093"]}},
 }  # fmt: skip
 
 
@@ -57,6 +99,11 @@ def test_a_wrong_value_is_refused_by_its_name(wrong):
     assert [word for word in named if word not in message] == [], refused.stderr
 
 
+@pytest.mark.parametrize("right", TAKEN)
+def test_a_right_value_is_taken(right):
+    assert objects(TAKEN[right]) != objects()
+
+
 def test_every_value_is_explained_and_known_to_the_schema():
     text = (CHART / "values.yaml").read_text(encoding="utf-8")
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -67,7 +114,7 @@ def test_every_value_is_explained_and_known_to_the_schema():
 def _unknown(values: Any, schema: Any, root: Any, path: str = "") -> list[str]:
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].split("/")[-1]]
-    if not isinstance(values, dict) or "properties" not in schema:
+    if not isinstance(values, dict) or "properties" not in schema or "patternProperties" in schema:
         return []
     assert schema["additionalProperties"] is False, path
     missing = sorted(schema["properties"].keys() - values.keys() - {"global"})
@@ -190,11 +237,22 @@ def _parsed(config_maps: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]
     return {name: {file: json.loads(text) for file, text in data.items()} for name, data in config_maps.items()}
 
 
-def test_two_releases_share_no_name_in_one_namespace_nor_in_two():
-    first = objects(release="blue")
-    for release, namespace in (("green", NAMESPACE), ("blue", "elsewhere")):
-        second = objects(release=release, namespace=namespace)
-        assert _identities(first) & _identities(second) == set()
+@pytest.mark.parametrize(
+    ("first", "second", "values"),
+    [
+        (("blue", NAMESPACE), ("green", NAMESPACE), {}),
+        (("blue", NAMESPACE), ("blue", "elsewhere"), {}),
+        (("blue", NAMESPACE), ("blue-infermeter", NAMESPACE), {}),
+        (("gpu", "monitoring"), ("infermeter", "monitoring-gpu"), {}),
+        (("infermeter", "team-a"), ("infermeter", "team-b"), {"modelServing": {"namespaces": ["shop"]}}),
+        (("recommendations-production-eu-1", NAMESPACE), ("recommendations-production-eu-2", NAMESPACE), {}),
+    ],
+)
+def test_two_releases_share_no_name(first, second, values):
+    of_first, of_second = (
+        _identities(objects(values, release=release, namespace=namespace)) for release, namespace in (first, second)
+    )
+    assert of_first & of_second == set()
 
 
 def _identities(listed: list[dict[str, Any]]) -> set[tuple[str, str | None, str]]:
@@ -239,6 +297,41 @@ def test_large_numbers_stay_whole_numbers():
     values["prometheus"] = {"mode": "operator"}
     monitor = find(objects(values), "PodMonitor", "infermeter-model-serving")
     assert monitor["spec"]["sampleLimit"] == 3_000_000
+
+
+def test_no_container_asks_for_more_memory_than_it_may_have():
+    values = {"collector": {"memoryLimitMiB": 128}, "prometheus": {"memoryLimitMiB": 1024}}
+    for source in ("dcgm", "agent"):
+        listed = objects({**values, "gpu": {"source": source, "memoryLimitMiB": 64}})
+        asked = {
+            one["metadata"]["name"]: one["spec"]["template"]["spec"]["containers"][0]["resources"]
+            for one in listed
+            if "template" in one.get("spec", {})
+        }
+        told = {name: (one["requests"]["memory"], one["limits"]["memory"]) for name, one in asked.items()}
+        gpu = "infermeter-dcgm-exporter" if source == "dcgm" else "infermeter-gpu-agent"
+        assert told == {
+            "infermeter-collector": ("128Mi", "128Mi"), "infermeter-prometheus": ("1024Mi", "1024Mi"),
+            "infermeter-alertmanager": ("64Mi", "256Mi"), gpu: ("64Mi", "64Mi"),
+        }  # fmt: skip
+
+
+def test_a_selector_of_gpu_nodes_takes_the_place_of_the_default():
+    own = {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+    for given, expected in (({}, {"nvidia.com/gpu.present": "true"}), (own, own)):
+        exporter = find(objects({"gpu": {"nodeSelector": given}}), "DaemonSet", "infermeter-dcgm-exporter")
+        assert exporter["spec"]["template"]["spec"]["nodeSelector"] == expected
+
+
+def test_prometheus_tells_the_alertmanagers_that_are_there():
+    for given, expected in (
+        ({}, ["infermeter-alertmanager:9093"]), ({"mode": "none", "addresses": ["a:9093"]}, ["a:9093"]),
+        ({"mode": "operator"}, None),
+    ):  # fmt: skip
+        text = find(objects({"alertmanager": given}), "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
+        config = yaml.safe_load(text)
+        told = config["alerting"]["alertmanagers"][0]["static_configs"][0] if "alerting" in config else {}
+        assert told.get("targets") == expected
 
 
 def test_names_of_releases_that_are_long_or_hold_dots_become_names_of_services_and_stay_apart():

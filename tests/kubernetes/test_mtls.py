@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import trustme
+from tests.kubernetes.chart import find, objects
 from tests.kubernetes.ports import free_ports
 from tests.waiting import until
 
 from infermeter.assets import asset
 from infermeter.cli.stack import processes
-from infermeter.cli.stack.binaries import find_or_build
+from infermeter.cli.stack.binaries import COLLECTOR, find_or_build
 from infermeter.cli.stack.loopback import get
 from infermeter.cli.stack.reporting import SilentReporter
 
@@ -48,11 +49,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ports(folder: Path) -> Iterator[dict[str, int]]:
     """A collector that runs with the layers of the chart."""
-    binary = find_or_build(["infermeter-collector"], SilentReporter())["infermeter-collector"]
+    binary = find_or_build([COLLECTOR], SilentReporter())[COLLECTOR]
     chosen = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     config = asset("collector/config")
     argv = [str(binary), *(f"--config={config / layer}.yaml" for layer in ("base", "prometheus", "mtls"))]
     env = {**os.environ, "INFERMETER_OTLP_TLS_FOLDER": str(folder / "collector")}
+    env["INFERMETER_COLLECTOR_HOST"] = own_host("127.0.0.1")
     env |= {f"INFERMETER_COLLECTOR_{name}_PORT": str(port) for name, port in chosen.items()}
     child = processes.spawn(argv, env=env, cwd=folder, log=folder / "collector.log")
     try:
@@ -61,6 +63,19 @@ def ports(folder: Path) -> Iterator[dict[str, int]]:
     finally:
         processes.stop([processes.identify_child(child.pid)], grace_s=8)
         child.wait(timeout=8)
+
+
+def own_host(address: str) -> str:
+    """Return where the chart has the collector listen in a pod with this address."""
+    deployment = find(objects(), "Deployment", "infermeter-collector")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (spelled,) = [one["value"] for one in container["env"] if one["name"] == "INFERMETER_COLLECTOR_HOST"]
+    return str(spelled).replace("$(POD_IP)", address)
+
+
+def test_the_collector_listens_on_addresses_of_both_families():
+    assert own_host("10.0.0.7") == "[10.0.0.7]", "which the collector below takes"
+    assert own_host("fd00::7") == "[fd00::7]"
 
 
 def send(ports: dict[str, int], folder: Path, **certificates: str) -> str:

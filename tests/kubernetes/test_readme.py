@@ -41,7 +41,8 @@ def fresh_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 
 def test_each_command_works(fresh_cluster, tmp_path):
     shutil.copytree(asset("deploy/kubernetes/chart"), tmp_path / "deploy/kubernetes/chart")
-    shutil.copytree(asset("deploy/kubernetes/manifests"), tmp_path / "deploy/kubernetes/manifests")
+    for folder in ("manifests", "overlay"):
+        shutil.copytree(asset(f"deploy/kubernetes/{folder}"), tmp_path / f"deploy/kubernetes/{folder}")
     env = dict(fresh_cluster.environment)
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
     ran = 0

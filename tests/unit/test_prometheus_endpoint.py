@@ -87,6 +87,15 @@ def test_the_endpoint_shows_what_otlp_carries(recorder: str, sink: OtlpSink, con
     infermeter.shutdown()
 
 
+def test_the_endpoint_of_an_ipv6_address_has_it_in_brackets() -> None:
+    telemetry = infermeter.configure(
+        exporter="prometheus", prometheus_host="::ffff:127.0.0.1", prometheus_port=0, handle_sigterm=False
+    )
+    assert telemetry.metrics_url is not None
+    assert telemetry.metrics_url.startswith("http://[::ffff:127.0.0.1]:")
+    scrape(telemetry.metrics_url)
+
+
 def test_the_endpoint_is_gone_after_shutdown() -> None:
     telemetry = infermeter.configure(exporter="prometheus", prometheus_port=0, handle_sigterm=False)
     url = telemetry.metrics_url

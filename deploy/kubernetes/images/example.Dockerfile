@@ -15,4 +15,5 @@ COPY --from=build /opt/infermeter /opt/infermeter
 COPY examples/fraud_api /srv/fraud_api
 ENV PYTHONPATH=/opt/infermeter:/srv PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 EXPOSE 8000 9464
-ENTRYPOINT ["/usr/bin/python3", "-m", "uvicorn", "fraud_api.app:app", "--host", "0.0.0.0", "--port", "8000"]
+# An empty host: all addresses, of both families.
+ENTRYPOINT ["/usr/bin/python3", "-m", "uvicorn", "fraud_api.app:app", "--host", "", "--port", "8000"]

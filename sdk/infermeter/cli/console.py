@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import socket
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
+from infermeter.addresses import in_url, is_loopback
 from infermeter.cli.data_dir import data_dir_option
 from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.stack.failures import StackError
@@ -173,19 +173,12 @@ def _checked_token(host: str, token: str | None) -> str | None:
         raise click.UsageError("--token / INFERMETER_CONSOLE_TOKEN may have letters, digits and . _ ~ - only")
     if token is not None and len(token) < _SHORTEST_TOKEN:
         raise click.UsageError(f"--token / INFERMETER_CONSOLE_TOKEN needs {_SHORTEST_TOKEN} characters or more")
-    if token is None and not _is_loopback(host):
+    if token is None and not is_loopback(host):
         raise click.UsageError(
             f"--host {host} is open to other machines and needs a token: set INFERMETER_CONSOLE_TOKEN, for example to "
             "what `openssl rand -hex 16` prints"
         )
     return token
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _console_of(state: StackState) -> str | None:
@@ -226,14 +219,14 @@ def _listen(screen: Console, host: str, port: int | None) -> socket.socket:
 
 def _names(host: str) -> frozenset[str]:
     """Return the names by which browsers may ask, beside any address."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return frozenset({"localhost"})
     return frozenset({"localhost", host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()})
 
 
 def _url(host: str, port: int) -> str:
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 -- compared, not bound
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    return f"http://{in_url(shown)}:{port}"
 
 
 def _point_to(screen: Console, text: str, url: str, *, open_browser: bool | None) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from infermeter.addresses import in_url
 from infermeter.cli.exit_codes import ExitCode
 from infermeter.cli.gpu_devices import look, show
 from infermeter.cli.interrupts import interruptible
@@ -188,7 +189,7 @@ def agent(
     except (ConfigError, MissingExtraError) as error:
         _fail(ExitCode.USAGE, str(error))
     server.start(running)
-    click.echo(f"http://{host}:{server.port}/metrics, names of {profile}{', and by OTLP' if pushes else ''}")
+    click.echo(f"http://{in_url(host)}:{server.port}/metrics, names of {profile}{', and by OTLP' if pushes else ''}")
     try:
         with interruptible(lambda: None):
             while True:

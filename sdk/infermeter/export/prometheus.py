@@ -12,6 +12,7 @@ from typing import Any, cast
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
 
+from infermeter.addresses import in_url
 from infermeter.catalog import Metric
 from infermeter.errors import ConfigError, MissingExtraError
 from infermeter.export.points import Families, outgoing, with_families
@@ -130,7 +131,7 @@ def serve(reader: ScrapeReader, host: str, port: int) -> tuple[str, Callable[[],
         server.server_close()
         thread.join()
 
-    return f"http://{host}:{server.server_port}/metrics", close
+    return f"http://{in_url(host)}:{server.server_port}/metrics", close
 
 
 def _for_target_info(resource: Resource) -> Resource:

@@ -9,12 +9,13 @@ global:
 
 rule_files:
   - /etc/prometheus/rules/*.yml
-{{- if eq .Values.alertmanager.mode "server" }}
+{{- $told := ternary (list $alertmanager) .Values.alertmanager.addresses (eq .Values.alertmanager.mode "server") }}
+{{- with $told }}
 
 alerting:
   alertmanagers:
     - static_configs:
-        - targets: ["{{ $alertmanager }}"]
+        - targets: {{ toJson . }}
 {{- end }}
 
 scrape_configs:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-import ssl
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+
+from infermeter.addresses import is_loopback
+from infermeter.cli.unanswered import reason
 
 _TIMEOUT_S = 5.0
 
@@ -62,33 +62,11 @@ class Backend:
     def _ask(self, path: str, parameters: dict[str, str]) -> requests.Response:
         try:
             with requests.Session() as session:
-                session.trust_env = not _is_loopback(self.url)  # no proxy between us and this machine
+                session.trust_env = not is_loopback(
+                    urlsplit(self.url).hostname or ""
+                )  # no proxy between us and this machine
                 return session.get(self.url + path, params=parameters, timeout=_TIMEOUT_S)
         except requests.Timeout:
             raise NoAnswerError(f"does not answer within {_TIMEOUT_S:g} s") from None
         except requests.RequestException as error:
-            raise NoAnswerError(f"does not answer ({_why(error)})") from None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _why(error: requests.RequestException) -> str:
-    """Return the system's own reason, which the HTTP client wraps several times."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return "its name cannot be resolved"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not trusted here"
-        if isinstance(cause, ssl.SSLError):
-            return "it does not speak TLS there"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return type(error).__name__
+            raise NoAnswerError(f"does not answer ({reason(error) or type(error).__name__})") from None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
-import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 import anyio
 import httpx
 
+from infermeter.addresses import is_loopback
+from infermeter.cli.unanswered import reason
 from infermeter.cli.web.errors import RefusedError
 from infermeter.version import __version__
 
@@ -69,7 +68,7 @@ class Upstream:
             timeout=httpx.Timeout(answer_timeout_s, connect=CONNECT_TIMEOUT_S),
             limits=httpx.Limits(max_connections=_MOST_CONNECTIONS),
             follow_redirects=False,  # a redirect would lead us where nobody told us to go
-            trust_env=not _is_loopback(parts.hostname),  # no proxy between us and this machine
+            trust_env=not is_loopback(parts.hostname),  # no proxy between us and this machine
             headers={
                 "User-Agent": f"infermeter-console/{__version__}",
                 "Accept": "application/json",
@@ -130,27 +129,8 @@ class Upstream:
 
 
 def _why(error: httpx.HTTPError) -> str:
-    """Return why nobody answered: what the system said, which the HTTP client wraps, else what was seen."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return "its name cannot be resolved"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not trusted here"
-        if isinstance(cause, ConnectionRefusedError):
-            return "nobody listens there"
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.ConnectError):
-        return "no connection"
-    return "it hung up"
+    return reason(error) or ("no connection" if isinstance(error, httpx.ConnectError) else "it hung up")
 
 
 def _question(query: bytes) -> bytes:
     return b"?" + query if query else b""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
