@@ -36,8 +36,9 @@ def install_prometheus(cluster: Cluster, namespace: str, values: Values | None =
     """Apply what the chart makes for Prometheus to find: its account and what it reads."""
     cluster.namespace(namespace)
     kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap"}
-    listed = objects(values, namespace=namespace)
-    cluster.apply(*(one for one in listed if one["kind"] in kinds and "infermeter-prom" in one["metadata"]["name"]))
+    listed = [one for one in objects(values, namespace=namespace) if one["kind"] in kinds]
+    named = "app.kubernetes.io/name"
+    cluster.apply(*(one for one in listed if one["metadata"]["labels"][named] == "prometheus"))
 
 
 @pytest.fixture(scope="module")

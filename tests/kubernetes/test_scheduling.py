@@ -157,8 +157,8 @@ class Examples:
 
     def _start(self, address: str, pod: dict[str, Any]) -> subprocess.Popen[bytes]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "INFERMETER_"))}
-        env |= {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
-        env["OTEL_EXPORTER_PROMETHEUS_HOST"] = address  # several pods share this machine's addresses
+        env |= {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"] if "value" in one}
+        env["OTEL_EXPORTER_PROMETHEUS_HOST"] = address  # what the kubelet puts in for the pod's address
         command = [sys.executable, "-m", "uvicorn", "fraud_api.app:app", "--host", address, "--port", "8000"]
         with (self._folder / pod["metadata"]["name"]).open("wb") as log:
             return subprocess.Popen(command, env=env, cwd=asset("examples"), stdout=log, stderr=subprocess.STDOUT)
