@@ -1,15 +1,20 @@
 """The real Prometheus outside a cluster, with configuration, rules and account of a release inside it.
 
-Only addresses are changed: the API server is told instead of found, and what is no pod is looked for on loopback.
+Changed are addresses: the API server is told instead of found, and what is no pod is looked for on loopback. And what
+costs time and decides nothing: how often it scrapes and evaluates, and how long an alert waits (`for`). Expressions
+and their windows are as shipped.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,8 +28,11 @@ from infermeter.cli.stack import processes
 from infermeter.cli.stack.loopback import get
 
 REFRESH_S = 15.0
-"""A pod that changes is known at once; it is scraped within one interval."""
+"""A pod that changes is known at once; it is scraped within one interval, as shipped."""
+SCRAPE_S = 3
+"""How often it scrapes here."""
 NAME = "infermeter-prometheus"
+NOBODY = "127.0.0.1:1"
 
 
 class Prometheus:
@@ -58,26 +66,59 @@ class Prometheus:
         return {named["pod"]: url for named, url in labels if named["namespace"] == namespace}
 
 
+@dataclass(frozen=True)
+class Configuration:
+    """What a server is started with.
+
+    Attributes:
+        main: The content of prometheus.yml.
+        rules: The content of each rule file, by its name.
+    """
+
+    main: dict[str, Any]
+    rules: dict[str, dict[str, Any]]
+
+
+def released(cluster: Cluster, namespace: str) -> Configuration:
+    """Return what a release called infermeter has put into a namespace by now."""
+    main = cluster.get("configmap", NAME, "-n", namespace)["data"]["prometheus.yml"]
+    rules = cluster.get("configmap", f"{NAME}-rules", "-n", namespace)["data"]
+    return Configuration(yaml.safe_load(main), {file: yaml.safe_load(text) for file, text in rules.items()})
+
+
 @contextmanager
-def prometheus_of(cluster: Cluster, namespace: str, folder: Path, *, state_port: int = 1) -> Iterator[Prometheus]:
-    """Start Prometheus with what a release called infermeter has put into a namespace, and stop it.
+def prometheus_of(
+    cluster: Cluster, namespace: str, folder: Path, *, pages: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Prometheus]:
+    """Start Prometheus with what a release has put into a namespace, as the release's account, and stop it.
 
     Args:
         cluster: Where the release is.
         namespace: Of the release.
-        folder: For its files.
-        state_port: Where somebody plays kube-state-metrics.
+        folder: For its files. One that has run before goes on with the series it has.
+        pages: Where somebody plays a target that is no pod, by the name of the job.
     """
-    token = folder / "token"
-    token.write_text(cluster.token_of(namespace, NAME), encoding="utf-8")
+    token = cluster.token_of(namespace, NAME)
+    with started(cluster, released(cluster, namespace), token, folder, pages=pages) as server:
+        yield server
+
+
+@contextmanager
+def started(
+    cluster: Cluster, configuration: Configuration, token: str, folder: Path, *, pages: Mapping[str, str]
+) -> Iterator[Prometheus]:
+    """Start Prometheus with a configuration, and stop it. Other arguments as for `prometheus_of`."""
+    (folder / "token").write_text(token, encoding="utf-8")
+    shutil.rmtree(folder / "rules", ignore_errors=True)
     (folder / "rules").mkdir()
-    for name, text in cluster.get("configmap", f"{NAME}-rules", "-n", namespace)["data"].items():
-        (folder / "rules" / name).write_text(text, encoding="utf-8")
-    config = yaml.safe_load(cluster.get("configmap", NAME, "-n", namespace)["data"]["prometheus.yml"])
-    _localise(config, cluster, token, state_port)
-    config["rule_files"] = [str(folder / "rules/*.yml")]
-    config["global"]["evaluation_interval"] = "5s"
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    for name, rules in configuration.rules.items():
+        _hasten_rules(rules)
+        (folder / "rules" / name).write_text(yaml.safe_dump(rules), encoding="utf-8")
+    main = configuration.main
+    _localise(main, cluster, folder / "token", pages)
+    _hasten_scrapes(main)
+    main["rule_files"] = [str(folder / "rules/*.yml")]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(main), encoding="utf-8")
     (port,) = free_ports(1)
     argv = [str(tool("prometheus")), f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
@@ -91,14 +132,33 @@ def prometheus_of(cluster: Cluster, namespace: str, folder: Path, *, state_port:
         child.wait(timeout=8)
 
 
-def _localise(config: dict[str, Any], cluster: Cluster, token: Path, state_port: int) -> None:
-    for job in config["scrape_configs"]:
+def _localise(main: dict[str, Any], cluster: Cluster, token: Path, pages: Mapping[str, str]) -> None:
+    for job in main["scrape_configs"]:
         for discovery in job.get("kubernetes_sd_configs", []):
             discovery |= {
                 "api_server": cluster.url,
                 "authorization": {"credentials_file": str(token)},
                 "tls_config": {"ca_file": str(cluster.ca)},
             }
+            if discovery["role"] == "endpoints":  # the API server takes no loopback address for an endpoint
+                told = [one["replacement"] for one in job["relabel_configs"] if one.get("target_label") == "job"]
+                moved = {"target_label": "__address__", "replacement": pages.get(told[-1], NOBODY)}
+                job["relabel_configs"].append(moved)
         for static in job.get("static_configs", []):
-            static["targets"] = [f"127.0.0.1:{state_port if job['job_name'] == 'kube-state-metrics' else 1}"]
-    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = ["127.0.0.1:1"]
+            static["targets"] = [pages.get(job["job_name"], NOBODY)]
+    for alertmanager in main.get("alerting", {}).get("alertmanagers", []):
+        alertmanager["static_configs"][0]["targets"] = [NOBODY]
+
+
+def _hasten_scrapes(main: dict[str, Any]) -> None:
+    main["global"] |= {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s"}
+    for job in main["scrape_configs"]:
+        job.pop("scrape_interval", None)
+
+
+def _hasten_rules(rules: dict[str, Any]) -> None:
+    for group in rules["groups"]:
+        group["interval"] = "3s"
+        for rule in group["rules"]:
+            if "for" in rule:
+                rule["for"] = "5s"

@@ -366,6 +366,8 @@ def test_the_operator_is_told_what_prometheus_is(job, monitor):
     (endpoint,) = spec["podMetricsEndpoints"]
     spelled = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
     told = [{spelled.get(name, name): value for name, value in one.items()} for one in endpoint["relabelings"]]
+    cleared, *told = told  # the operator's own labels; test_operator_discovery.py has more
+    assert cleared == {"action": "labeldrop", "regex": "namespace|node|service|pod|container|endpoint"}
     assert told == [*plain["relabel_configs"], {"target_label": "job", "replacement": job}]
     assert (endpoint["honorLabels"], spec["sampleLimit"]) == (plain["honor_labels"], plain["sample_limit"])
     assert spec["bodySizeLimit"] == plain["body_size_limit"]
@@ -375,7 +377,8 @@ def test_the_operators_jobs_of_the_collector_have_the_names_that_rules_know():
     config = find(objects(), "ConfigMap", "infermeter-prometheus")["data"]["prometheus.yml"]
     plain = {job["job_name"]: job.get("honor_labels", False) for job in yaml.safe_load(config)["scrape_configs"]}
     monitor = find(objects({"prometheus": {"mode": "operator"}}), "ServiceMonitor", "infermeter-collector")["spec"]
-    told = {one["relabelings"][0]["replacement"]: one.get("honorLabels", False) for one in monitor["endpoints"]}
+    assert [one["relabelings"][0]["action"] for one in monitor["endpoints"]] == ["labeldrop"] * 3
+    told = {one["relabelings"][-1]["replacement"]: one.get("honorLabels", False) for one in monitor["endpoints"]}
     assert told == {name: honoured for name, honoured in plain.items() if name.startswith("infermeter-collector")}
     service = find(objects(), "Service", "infermeter-collector")
     assert {one["port"] for one in monitor["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}

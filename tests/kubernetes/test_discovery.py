@@ -6,55 +6,21 @@ Behind the pods' addresses, all of them loopback, listen real processes of the S
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.kubernetes.chart import objects
+import yaml
+from tests.kubernetes.chart import CHART, Values, objects
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.discovering_prometheus import REFRESH_S, Prometheus, prometheus_of
+from tests.kubernetes.simulated_pods import Pods, page_at
 from tests.waiting import until
 
 from infermeter.assets import asset
-from infermeter.cli.stack.loopback import get
 
 pytestmark = pytest.mark.kubernetes
 
 RELEASE_NAMESPACE = "discovery"
-
-SERVICE = """
-import sys, threading
-import infermeter
-model = sys.argv[1]
-infermeter.configure()
-infermeter.register_model(model, version="1", sla_s=0.2)
-@infermeter.instrument_inference(model, version="1")
-def predict(wrong):
-    if wrong:
-        raise ValueError("a bad row")
-    threading.Event().wait(0.6)
-pause = threading.Event()
-while not pause.wait(0.05):
-    for wrong in (False, True):
-        try:
-            predict(wrong)
-        except ValueError:
-            pass
-"""
-
-# What dcgm-exporter shows of a GPU that a pod holds, and of which it does little.
-GPU_PAGE = """# TYPE DCGM_FI_DEV_GPU_UTIL gauge
-DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-1",device="nvidia0",modelName="NVIDIA H100",Hostname="node-1",namespace="shop",\
-pod="fraud-0",container="model"} 3
-"""
-
 
 # What kube-state-metrics shows of two pods, one of which serves a model.
 RESTARTS = "kube_pod_container_status_restarts_total"
@@ -62,118 +28,23 @@ STATE_PAGE = f"""# TYPE {RESTARTS} counter
 {RESTARTS}{{namespace="shop",pod="fraud-0",container="model"}} 3
 {RESTARTS}{{namespace="shop",pod="web-0",container="web"}} 5
 """
+# Two containers that both declare ports, as where a proxy stands in front of the model.
+WITH_A_PROXY = {"model": (8000, 9464), "proxy": (15090,)}
 
 
-class Page(BaseHTTPRequestHandler):
-    """Serves a text to whoever asks."""
-
-    text = ""
-
-    def do_GET(self) -> None:
-        body = self.text.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def page_at(address: str, port: int, text: str) -> Iterator[int]:
-    """Serve a text on this address; gives the port."""
-    server = ThreadingHTTPServer((address, port), type("ThisPage", (Page,), {"text": text}))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def install_prometheus(cluster: Cluster) -> None:
+def install_prometheus(cluster: Cluster, namespace: str, values: Values | None = None) -> None:
     """Apply what the chart makes for Prometheus to find: its account and what it reads."""
-    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap"}
-    listed = objects(namespace=RELEASE_NAMESPACE)
-    cluster.apply(*(one for one in listed if one["kind"] in kinds and "infermeter-prom" in one["metadata"]["name"]))
-
-
-class Pods:
-    """Pods in the API server, and processes behind their addresses.
-
-    Args:
-        cluster: Where they are.
-        folder: For logs.
-    """
-
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self.cluster, self._folder, self._children = cluster, folder, ExitStack()
-
-    def add(
-        self, name: str, address: str, port: int, *, label: str = "model-serving", ready: bool = True,
-        annotations: dict[str, str] | None = None, serves: str | None = None,
-    ) -> None:  # fmt: skip
-        """Add a pod that is running, on a node, with this address; and what listens there, if anything."""
-        if serves:
-            self._children.enter_context(self._service(serves, address, port, name))
-        pod = {
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": name, "namespace": "shop", "labels": {"app": label}, "annotations":
-                         {"prometheus.io/port": str(port)} if annotations is None else annotations},
-            "spec": {"nodeName": "node-1", "containers": [
-                {"name": "model", "image": "model:1", "ports": [{"containerPort": 8000}, {"containerPort": 8001}]}
-            ]},
-        }  # fmt: skip
-        self.cluster.apply(pod)
-        state = "True" if ready else "False"
-        self.cluster.set_status(
-            pod, phase="Running", podIP=address, podIPs=[{"ip": address}],
-            conditions=[{"type": kind, "status": state, "lastProbeTime": None, "lastTransitionTime": None}
-                        for kind in ("Ready", "ContainersReady")],
-        )  # fmt: skip
-
-    @contextmanager
-    def _service(self, model: str, address: str, port: int, pod: str) -> Iterator[None]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "INFERMETER_"))}
-        env |= {
-            "OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_HOST": address,
-            "OTEL_EXPORTER_PROMETHEUS_PORT": str(port), "OTEL_SERVICE_NAME": model,
-        }  # fmt: skip
-        with (self._folder / f"{pod}.log").open("wb") as log:
-            child = subprocess.Popen([sys.executable, "-c", SERVICE, model], env=env, stdout=log, stderr=log)
-        try:
-            until(lambda: get(f"http://{address}:{port}/metrics")[0] == 200, f"the service of pod {pod}")
-            yield
-        finally:
-            child.terminate()
-            child.wait(timeout=20)
-
-    def add_gpu_exporter(self, name: str, address: str, *, release: str) -> None:
-        """Add a pod of the DaemonSet of a release, with the page of one GPU behind its address."""
-        self._children.enter_context(page_at(address, 9400, GPU_PAGE))
-        labels = {"app": "dcgm-exporter", "app.kubernetes.io/instance": release}
-        port = {"containerPort": 9400, "name": "metrics"}
-        pod: dict[str, Any] = {
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": name, "namespace": RELEASE_NAMESPACE, "labels": labels},
-            "spec": {"nodeName": "node-1", "containers": [{"name": "exporter", "image": "dcgm:1", "ports": [port]}]},
-        }  # fmt: skip
-        self.cluster.apply(pod)
-        self.cluster.set_status(pod, phase="Running", podIP=address, podIPs=[{"ip": address}])
-
-    def close(self) -> None:
-        """End the processes."""
-        self._children.close()
+    cluster.namespace(namespace)
+    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap"}
+    listed = [one for one in objects(values, namespace=namespace) if one["kind"] in kinds]
+    named = "app.kubernetes.io/name"
+    cluster.apply(*(one for one in listed if one["metadata"]["labels"][named] == "prometheus"))
 
 
 @pytest.fixture(scope="module")
 def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
     """A namespace with pods that are to be scraped, and some that are not."""
-    for name in ("shop", RELEASE_NAMESPACE):
+    for name in ("shop", "payroll", RELEASE_NAMESPACE):
         cluster.namespace(name)
     pods = Pods(cluster, tmp_path_factory.mktemp("pods"))
     try:
@@ -185,38 +56,59 @@ def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         pods.add("pushing-0", "127.7.0.22", 9464, annotations={"prometheus.io/scrape": "false"})
         pods.add("odd-path-0", "127.7.0.23", 9464,
                  annotations={"prometheus.io/port": "9464", "prometheus.io/path": "/internal/metrics"})  # fmt: skip
-        pods.add_gpu_exporter("exporter-0", "127.7.0.30", release="infermeter")
-        pods.add_gpu_exporter("of-another-release-0", "127.7.0.31", release="other")
+        pods.add("proxied-0", "127.7.0.25", 9464, containers=WITH_A_PROXY)
+        pods.add("unsaid-0", "127.7.0.26", 9464, containers=WITH_A_PROXY, annotations={})
+        pods.add("wages-0", "127.7.0.27", 9464, namespace="payroll")
+        pods.add("wages-1", "127.7.0.28", 9464, namespace="payroll", node="node-2")
+        pods.add_gpu_exporter("exporter-0", "127.7.0.30", namespace=RELEASE_NAMESPACE)
+        pods.add_gpu_exporter("of-another-release-0", "127.7.0.31", namespace=RELEASE_NAMESPACE, release="other")
         yield pods
     finally:
         pods.close()
+        for name in ("shop", "payroll", RELEASE_NAMESPACE):
+            cluster.kubectl("delete", "pods", "--all", "-n", name, "--grace-period=0", "--force")
 
 
 @pytest.fixture(scope="module")
 def prometheus(shop: Pods, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    install_prometheus(cluster)
+    install_prometheus(cluster, RELEASE_NAMESPACE)
+    folder = tmp_path_factory.mktemp("prometheus")
     with (
-        page_at("127.0.0.1", 0, STATE_PAGE) as state_port,
-        prometheus_of(
-            cluster, RELEASE_NAMESPACE, tmp_path_factory.mktemp("prometheus"), state_port=state_port
-        ) as running,
+        page_at("127.0.0.1", 0, STATE_PAGE) as state,
+        prometheus_of(cluster, RELEASE_NAMESPACE, folder, pages={"kube-state-metrics": state}) as running,
     ):
         yield running
 
 
-def scraped(prometheus: Prometheus) -> dict[str, str]:
-    return prometheus.pods("shop")
+def scraped(prometheus: Prometheus) -> list[tuple[str, str]]:
+    """Return (pod, address) of each target of the shop."""
+    labels = [(one["labels"], one["scrapeUrl"]) for one in prometheus.targets("model-serving")]
+    return sorted((named["pod"], url) for named, url in labels if named["namespace"] == "shop")
 
 
 def test_pods_that_serve_models_are_found_at_their_annotated_port_and_path_and_others_are_not(prometheus):
-    expected = {
-        "fraud-0": "http://127.7.0.10:9464/metrics",
-        "elsewhere-0": "http://127.7.0.11:9500/metrics",
-        "odd-path-0": "http://127.7.0.23:9464/internal/metrics",
-    }
+    expected = [
+        ("elsewhere-0", "http://127.7.0.11:9500/metrics"),
+        ("fraud-0", "http://127.7.0.10:9464/metrics"),
+        ("odd-path-0", "http://127.7.0.23:9464/internal/metrics"),
+        # However many containers and ports there are, one is annotated.
+        ("proxied-0", "http://127.7.0.25:9464/metrics"),
+        # Where none is, each is looked at.
+        ("unsaid-0", "http://127.7.0.26:15090/metrics"),
+        ("unsaid-0", "http://127.7.0.26:8000/metrics"),
+        ("unsaid-0", "http://127.7.0.26:9464/metrics"),
+    ]
     until(lambda: len(scraped(prometheus)) >= len(expected), "the pods to be found")
     assert scraped(prometheus) == expected
-    assert len(prometheus.targets("model-serving")) == len(expected), "a pod with two ports is one target"
+
+
+def test_a_target_has_the_labels_that_rules_know_and_no_other(prometheus):
+    until(lambda: "proxied-0" in dict(scraped(prometheus)), "the pod to be found")
+    (target,) = [one for one in prometheus.targets("model-serving") if one["labels"]["pod"] == "proxied-0"]
+    assert target["labels"] == {
+        "job": "model-serving", "instance": "127.7.0.25:9464", "namespace": "shop", "pod": "proxied-0",
+        "node": "node-1",
+    }  # fmt: skip
 
 
 def test_what_they_show_carries_namespace_pod_and_node(prometheus):
@@ -228,25 +120,47 @@ def test_what_they_show_carries_namespace_pod_and_node(prometheus):
     assert named == {("shop", "fraud-0", "node-1", "fraud"), ("shop", "elsewhere-0", "node-1", "churn")}
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [({"namespaces": ["payroll"]}, {"wages-0", "wages-1"}), ({"node": "node-2"}, {"wages-1"})],
+    ids=["namespaces", "node"],
+)
+def test_of_chosen_namespaces_or_a_chosen_node_only_these_pods_are_found(values, expected, shop, cluster, tmp_path):
+    namespace = f"discovery-by-{next(iter(values))}"
+    install_prometheus(cluster, namespace, {"modelServing": values})
+    with prometheus_of(cluster, namespace, tmp_path) as running:
+
+        def found() -> set[str]:
+            return {target["labels"]["pod"] for target in running.targets("model-serving")}
+
+        until(found, "the pods to be found")
+        # The others have been there all the time: with this one, they would have been found as well.
+        shop.add("late-0", "127.7.0.29", 9464, namespace="payroll", node="node-2")
+        until(lambda: "late-0" in found(), "a pod that is added", timeout_s=REFRESH_S)
+        assert found() == expected | {"late-0"}
+    cluster.kubectl("delete", "pod", "late-0", "-n", "payroll", "--grace-period=0", "--force")
+
+
 def test_a_pod_that_becomes_ready_or_is_added_appears_within_one_refresh(prometheus, shop):
     shop.add("fraud-1", "127.7.0.12", 9464, serves="fraud")
-    until(lambda: "fraud-1" in scraped(prometheus), "a new replica", timeout_s=REFRESH_S)
+    until(lambda: "fraud-1" in dict(scraped(prometheus)), "a new replica", timeout_s=REFRESH_S)
     shop.add("starting-0", "127.7.0.21", 9464, ready=True)
-    until(lambda: "starting-0" in scraped(prometheus), "a pod that became ready", timeout_s=REFRESH_S)
+    until(lambda: "starting-0" in dict(scraped(prometheus)), "a pod that became ready", timeout_s=REFRESH_S)
 
 
 def test_a_pod_that_is_gone_is_scraped_no_more_after_one_refresh(prometheus, shop, cluster):
     shop.add("leaving-0", "127.7.0.24", 9464)
-    until(lambda: "leaving-0" in scraped(prometheus), "the pod")
+    until(lambda: "leaving-0" in dict(scraped(prometheus)), "the pod")
     cluster.kubectl("delete", "pod", "leaving-0", "-n", "shop", "--grace-period=0", "--force")
-    until(lambda: "leaving-0" not in scraped(prometheus), "the pod to be forgotten", timeout_s=REFRESH_S)
+    until(lambda: "leaving-0" not in dict(scraped(prometheus)), "the pod to be forgotten", timeout_s=REFRESH_S)
 
 
 def test_gpus_keep_the_pod_that_holds_them_and_get_the_node_of_their_exporter(prometheus):
     (target,) = until(lambda: prometheus.targets("nvidia-gpu"), "the exporter of GPUs")
     assert target["scrapeUrl"] == "http://127.7.0.30:9400/metrics", "that of another release is not this one's"
-    ((row, value),) = until(lambda: prometheus.value("DCGM_FI_DEV_GPU_UTIL"), "a GPU in Prometheus")
-    assert (row["namespace"], row["pod"], row["host_name"], value) == ("shop", "fraud-0", "node-1", 3)
+    rows = until(lambda: prometheus.value("DCGM_FI_DEV_GPU_UTIL"), "GPUs in Prometheus")
+    held = sorted((row["gpu"], row.get("namespace"), row.get("pod"), row["host_name"], value) for row, value in rows)
+    assert held == [("0", "shop", "fraud-0", "node-1", 3), ("1", None, None, "node-1", 0)]
 
 
 def test_the_overview_shows_restarts_of_the_pods_that_serve_a_model(prometheus):
@@ -260,15 +174,46 @@ def test_the_overview_shows_restarts_of_the_pods_that_serve_a_model(prometheus):
     assert {(row["namespace"], row["pod"]) for row, _ in rows} == {("shop", "fraud-0")}
 
 
-def test_the_three_alerts_begin_with_the_labels_of_this_path(prometheus):
-    """Everything is slow, fails half of the time and leaves the GPU idle: the alerts wait for their minutes."""
+# Everything is slow and fails half of the time, and both GPUs are idle, one of which nobody holds.
+MODELS = [{"namespace": "shop", "model_name": name, "model_version": "1"} for name in ("churn", "fraud")]
+HELD_GPU = {"namespace": "shop", "pod": "fraud-0", "host": "node-1", "gpu": "0", "UUID": "GPU-1"}
+ALERTS = {
+    "HighInferenceLatency": ("critical", MODELS),
+    "HighPredictionErrorRate": ("critical", MODELS),
+    "LowGPUUtilization": ("warning", [HELD_GPU]),
+}
 
-    def pending(alert: str) -> list[dict[str, str]]:
-        return [one["labels"] for one in prometheus.api("alerts")["alerts"] if one["labels"]["alertname"] == alert]
 
-    for alert in ("HighPredictionErrorRate", "HighInferenceLatency"):
-        begun = until(lambda alert=alert: pending(alert), f"{alert} to be pending", timeout_s=240)
-        assert {one["namespace"] for one in begun} == {"shop"}
-        assert {one["model_name"] for one in begun} <= {"fraud", "churn"}
-    (gpu,) = until(lambda: pending("LowGPUUtilization"), "LowGPUUtilization to be pending", timeout_s=120)
-    assert (gpu["namespace"], gpu["pod"], gpu["host"]) == ("shop", "fraud-0", "node-1")
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_fires_with_the_labels_of_this_path(alert, prometheus):
+    """Firing, because the rules' minutes (`for`) are seconds here; expressions and windows are the shipped ones."""
+    severity, expected = ALERTS[alert]
+    query = f'ALERTS{{alertname="{alert}", alertstate="firing"}}'
+    until(lambda: len(prometheus.value(query)) >= len(expected), f"{alert} to fire", timeout_s=120)
+    common = {"__name__": "ALERTS", "alertname": alert, "alertstate": "firing", "severity": severity}
+    fired = [row for row, _ in prometheus.value(query)]
+    assert sorted(map(sorted, (row.items() for row in fired))) == sorted(
+        sorted({**common, **labels}.items()) for labels in expected
+    )
+
+
+def test_prometheus_evaluates_the_shipped_rules_without_an_error(prometheus):
+    shipped = {
+        rule["alert"]: rule["expr"]
+        for file in (CHART / "files/rules").glob("*.yml")
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    evaluated = until(lambda: _evaluated(prometheus), "every rule to be evaluated")
+    assert [(rule["name"], rule.get("lastError")) for rule in evaluated if rule["health"] != "ok"] == []
+    running = {rule["name"]: rule["query"] for rule in evaluated if rule["type"] == "alerting"}
+    assert running.keys() == shipped.keys()
+    for alert in ALERTS:
+        theirs, ours = (prometheus.api("format_query", query=text) for text in (running[alert], shipped[alert]))
+        assert theirs == ours
+
+
+def _evaluated(prometheus: Prometheus) -> list[dict[str, str]]:
+    rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
+    return [] if any(rule["health"] == "unknown" for rule in rules) else rules

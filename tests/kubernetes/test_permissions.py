@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ RESOURCES = (
     ("", "namespaces"), ("", "serviceaccounts"), ("", "events"), ("apps", "deployments"), ("apps", "daemonsets"),
     ("rbac.authorization.k8s.io", "clusterroles"), ("rbac.authorization.k8s.io", "rolebindings"),
 )  # fmt: skip
+# The one rule: no wildcard, no subresource, no address that is no resource.
+READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": sorted(READ)}
 Allowed = set[tuple[str, str, str]]
 
 
@@ -49,6 +52,30 @@ def allowed(cluster: Cluster, account: str, namespace: str, asked_in: tuple[str,
     }
 
 
+def rules(cluster: Cluster, account: str, namespace: str, asked_in: str) -> set[str]:
+    """Return each rule that holds for an account in a namespace, as the API server answers it."""
+    kubeconfig = cluster.kubeconfig_of(f"{namespace}-{account}", cluster.token_of(namespace, account))
+    review = {
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": asked_in},
+    }  # fmt: skip
+    answer = cluster.kubectl(
+        "--kubeconfig", str(kubeconfig), "create", "--validate=false", "-f", "-", "-o", "json", given=review
+    )
+    status = json.loads(answer.stdout)["status"]
+    assert not status["incomplete"]
+    listed = [*status["resourceRules"], *status["nonResourceRules"]]
+    return {json.dumps({key: sorted(values) for key, values in rule.items()}, sort_keys=True) for rule in listed}
+
+
+def own_rules(cluster: Cluster, account: str, namespace: str, asked_in: str) -> list[Any]:
+    """Return the rules that hold for an account and not for one that nothing was given to."""
+    bare = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "bare", "namespace": namespace}}
+    cluster.apply(bare)
+    everybodys = rules(cluster, "bare", namespace, asked_in)
+    assert everybodys, "every account may ask what it may do"
+    return [json.loads(rule) for rule in sorted(rules(cluster, account, namespace, asked_in) - everybodys)]
+
+
 def accounts(cluster: Cluster, namespace: str, values: Values) -> set[str]:
     """Apply the accounts and permissions of a release; returns the accounts' names."""
     cluster.namespace(namespace)
@@ -63,6 +90,7 @@ def test_prometheus_may_read_pods_everywhere_and_nothing_else(cluster):
     everywhere = ("open", "shop", "")
     may = allowed(cluster, "infermeter-prometheus", "open", everywhere)
     assert may == {(where, verb, "pods") for where in everywhere for verb in READ}
+    assert own_rules(cluster, "infermeter-prometheus", "open", "open") == [READ_PODS]
 
 
 def test_with_a_list_of_namespaces_it_may_read_the_pods_of_these_only(cluster):
@@ -71,6 +99,8 @@ def test_with_a_list_of_namespaces_it_may_read_the_pods_of_these_only(cluster):
     accounts(cluster, "narrow", {"modelServing": {"namespaces": ["shop"]}})
     may = allowed(cluster, "infermeter-prometheus", "narrow", ("narrow", "shop", "payroll", ""))
     assert may == {(where, verb, "pods") for where in ("narrow", "shop") for verb in READ}
+    given = {where: own_rules(cluster, "infermeter-prometheus", "narrow", where) for where in ("shop", "payroll")}
+    assert given == {"shop": [READ_PODS], "payroll": []}
 
 
 @pytest.mark.parametrize("source", ["dcgm", "agent"])
@@ -79,6 +109,7 @@ def test_no_other_part_may_do_anything(cluster, source):
     assert len(names) == 4
     for name in names - {"infermeter-prometheus"}:
         assert allowed(cluster, name, f"others-{source}", (f"others-{source}", "")) == set(), name
+        assert own_rules(cluster, name, f"others-{source}", f"others-{source}") == [], name
 
 
 def test_only_prometheus_gets_a_token_into_its_pod():

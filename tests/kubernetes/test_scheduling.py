@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.kubernetes
 
 NAMESPACE = "scheduled"
 VALUES: Values = {"example": {"ways": ["push", "scrape"]}}
+SCRAPED = "app.kubernetes.io/name=infermeter-example-scrape"
 RUNNING = {
     "infermeter-collector": 1,
     "prometheus": 1,
@@ -121,15 +122,14 @@ def test_each_service_leads_to_the_pods_of_its_part(installed, name):
 
 
 @pytest.fixture(scope="module")
-def watching(installed: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Prometheus, as the release has configured it."""
-    with prometheus_of(installed, NAMESPACE, tmp_path_factory.mktemp("prometheus")) as running:
-        yield running
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Prometheus keeps its series while it is stopped and reads what the next revision says."""
+    return tmp_path_factory.mktemp("prometheus")
 
 
 def expected_targets(cluster: Cluster) -> dict[str, str]:
     """Return where each pod of the example that is scraped should be, by what the API server says of it."""
-    listed = pods(cluster, "app.kubernetes.io/name=infermeter-example-scrape")
+    listed = pods(cluster, SCRAPED)
     return {pod["metadata"]["name"]: f"http://{pod['status'].get('podIP')}:9464/metrics" for pod in listed}
 
 
@@ -139,38 +139,77 @@ def scale(cluster: Cluster, replicas: int) -> None:
     cluster.kubectl("rollout", "status", name, "-n", NAMESPACE, "--timeout=60s")
 
 
-@contextmanager
-def example_behind(pod: dict[str, Any], log: Path) -> Iterator[None]:
-    """Run the example at the address of a pod, with the environment that its Deployment gives it."""
-    address = pod["status"]["podIP"]
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "INFERMETER_"))}
-    env |= {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
-    env["OTEL_EXPORTER_PROMETHEUS_HOST"] = address  # several pods share this machine's addresses
-    command = [sys.executable, "-m", "uvicorn", "fraud_api.app:app", "--host", address, "--port", "8000"]
-    with log.open("wb") as output:
-        child = subprocess.Popen(command, env=env, cwd=asset("examples"), stdout=output, stderr=subprocess.STDOUT)
-    try:
-        until(lambda: get(f"http://{address}:8000/health")[0] == 200, f"the example; its log is {log}", timeout_s=120)
-        yield
-    finally:
-        child.terminate()
-        child.wait(timeout=60)
+class Examples:
+    """The example, running behind its pods."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def follow(self, cluster: Cluster) -> None:
+        """Start it behind each pod that does not have it yet, with the environment that the Deployment gives it."""
+        listed = {pod["status"]["podIP"]: pod for pod in pods(cluster, SCRAPED)}
+        for address in listed.keys() - self._children.keys():
+            self._children[address] = self._start(address, listed[address])
+        for address in listed:
+            health = f"http://{address}:8000/health"
+            until(lambda url=health: get(url)[0] == 200, f"the example; logs are in {self._folder}", timeout_s=120)
+
+    def _start(self, address: str, pod: dict[str, Any]) -> subprocess.Popen[bytes]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "INFERMETER_"))}
+        env |= {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"] if "value" in one}
+        env["OTEL_EXPORTER_PROMETHEUS_HOST"] = address  # what the kubelet puts in for the pod's address
+        command = [sys.executable, "-m", "uvicorn", "fraud_api.app:app", "--host", address, "--port", "8000"]
+        with (self._folder / pod["metadata"]["name"]).open("wb") as log:
+            return subprocess.Popen(command, env=env, cwd=asset("examples"), stdout=log, stderr=subprocess.STDOUT)
+
+    def close(self) -> None:
+        """End them."""
+        for child in self._children.values():
+            child.terminate()
+        for child in self._children.values():
+            child.wait(timeout=60)
 
 
-def test_replicas_of_the_example_are_found_within_one_refresh_and_tell_of_their_pods(installed, watching, tmp_path):
-    until(lambda: watching.pods(NAMESPACE) == expected_targets(installed), "the first replica", timeout_s=REFRESH_S)
-    scale(installed, 2)
-    until(lambda: len(watching.pods(NAMESPACE)) == 2, "the second replica", timeout_s=REFRESH_S)
-    assert watching.pods(NAMESPACE) == expected_targets(installed), "the one that pushes is left out"
-    with ExitStack() as examples:
-        for pod in pods(installed, "app.kubernetes.io/name=infermeter-example-scrape"):
-            examples.enter_context(example_behind(pod, tmp_path / pod["metadata"]["name"]))
-        query = f'model_info{{job="model-serving", namespace="{NAMESPACE}"}}'
-        rows = until(lambda: len(watching.value(query)) == 4 and watching.value(query), "both replicas' models")
-    named = sorted((row["pod"], row["node"], row["model_name"], row["model_version"]) for row, _ in rows)
-    assert named == sorted((pod, "cpu-1", "fraud", version) for pod in expected_targets(installed) for version in "12")
-    scale(installed, 1)
-    until(lambda: watching.pods(NAMESPACE) == expected_targets(installed), "the other one to go", timeout_s=REFRESH_S)
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Examples]:
+    running = Examples(tmp_path_factory.mktemp("examples"))
+    yield running
+    running.close()
+
+
+Series = list[tuple[str, ...]]
+WHOSE = ("job", "instance", "namespace", "pod", "node", "model_name", "model_version")
+
+
+def models(prometheus: Prometheus, *, after_s: float = 0) -> Series:
+    """Return whose each series of model_info is, as soon as there are some from after a time."""
+    until(lambda: prometheus.value(f"timestamp(model_info) > {after_s}"), "the example's models")
+    return sorted(tuple(row.get(name, "") for name in WHOSE) for row, _ in prometheus.value("model_info"))
+
+
+def expected_models(cluster: Cluster) -> Series:
+    """Return one series for each pod that is scraped and each of the versions it serves."""
+    addresses = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods(cluster, SCRAPED)}
+    return sorted(
+        ("model-serving", f"{address}:9464", NAMESPACE, pod, "cpu-1", "fraud", version)
+        for pod, address in addresses.items()
+        for version in "12"
+    )
+
+
+def test_replicas_of_the_example_are_found_within_one_refresh_and_tell_of_their_pods(installed, examples, folder):
+    with prometheus_of(installed, NAMESPACE, folder) as watching:
+        until(lambda: watching.pods(NAMESPACE) == expected_targets(installed), "the first one", timeout_s=REFRESH_S)
+        scale(installed, 2)
+        until(lambda: len(watching.pods(NAMESPACE)) == 2, "the second replica", timeout_s=REFRESH_S)
+        assert watching.pods(NAMESPACE) == expected_targets(installed), "the one that pushes is left out"
+        examples.follow(installed)
+        until(lambda: len(models(watching)) == 4, "both replicas' models")
+        assert models(watching) == expected_models(installed)
+        scale(installed, 1)
+        until(lambda: watching.pods(NAMESPACE) == expected_targets(installed), "one to go", timeout_s=REFRESH_S)
+        until(lambda: models(watching) == expected_models(installed), "its series to end")
 
 
 class TestUpgrade:
@@ -194,6 +233,25 @@ class TestUpgrade:
         listed = [one for one in yaml.load_all(told.stdout, Loader=yaml.CSafeLoader) if one]
         return {(one["kind"], one["metadata"]["name"]) for one in listed}
 
+    def claims(self, cluster: Cluster) -> set[str]:
+        listed = cluster.items("persistentvolumeclaims", "-n", NAMESPACE)
+        assert {one["status"]["phase"] for one in listed} == {"Bound"}
+        return {one["metadata"]["name"] for one in listed}
+
+    def claimed(self, cluster: Cluster) -> set[str]:
+        volumes = [volume for pod in pods(cluster) for volume in pod["spec"].get("volumes", [])]
+        return {one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one}
+
+    def seen(self, cluster: Cluster, folder: Path, examples: Examples) -> Series:
+        """Restart Prometheus, as this revision has it, on the series of the former; returns whose series there are."""
+        examples.follow(cluster)
+        began_s = time.time()
+        with prometheus_of(cluster, NAMESPACE, folder) as restarted:
+            expected = expected_targets(cluster)
+            until(lambda: restarted.pods(NAMESPACE) == expected, "the pods of now", timeout_s=REFRESH_S)
+            assert len(restarted.targets("model-serving")) == len(expected) == 1
+            return models(restarted, after_s=began_s)
+
     def settled(self, cluster: Cluster) -> dict[str, int]:
         def count() -> dict[str, int]:
             names = [part_of(pod) for pod in pods(cluster)]
@@ -202,9 +260,10 @@ class TestUpgrade:
         until(lambda: all(not is_leaving(pod) for pod in cluster.items("pods", "-n", NAMESPACE)), "old pods to leave")
         return count()
 
-    def test_changed_values_and_a_rollback_leave_nothing_behind_and_nothing_twice(self, installed, watching):
-        first = self.present(installed)
+    def test_changed_values_and_a_rollback_leave_nothing_behind_and_nothing_twice(self, installed, examples, folder):
+        first, claims = self.present(installed), self.claims(installed)
         assert first == self.expected(installed)
+        assert claims == self.claimed(installed)
         changed: Values = {
             "collector": {"kind": "StatefulSet", "auth": {"mode": "none"}, "networkPolicy": {"enabled": False}},
             "gpu": {"source": "agent"},
@@ -220,9 +279,10 @@ class TestUpgrade:
         assert self.settled(installed) == {
             "infermeter-collector": 1, "prometheus": 1, "infermeter-gpu-agent": 2, "infermeter-example-scrape": 1,
         }  # fmt: skip
+        assert self.claims(installed) == claims, "Kubernetes keeps what a StatefulSet has stored"
+        assert self.seen(installed, folder, examples) == expected_models(installed)
         self.revise(installed, "rollback", "infermeter", "1")
         assert self.present(installed) == first
         assert self.settled(installed) == RUNNING
-        expected = expected_targets(installed)
-        until(lambda: watching.pods(NAMESPACE) == expected, "the pods of now, and no others", timeout_s=REFRESH_S)
-        assert len(watching.targets("model-serving")) == len(expected) == 1
+        assert self.claims(installed) == self.claimed(installed) == claims
+        assert self.seen(installed, folder, examples) == expected_models(installed)

@@ -48,15 +48,24 @@
   target_label: host_name
 {{- end -}}
 
-{{/* Prometheus' relabelings as the operator spells them, after which the job has the name the rules know. */}}
+{{/*
+Prometheus' relabelings as the operator spells them, after which the job has the name the rules know. Takes a dict: job,
+and relabelings where there are some.
+
+The operator begins with labels that say where it found a target. Rules and dashboards know targets without them: with
+the container, two containers of a pod are two targets at one address and count twice; with namespace and pod, what
+nobody's pod is (a GPU that is free, a sender outside of the cluster) becomes the exporter's own. So they go first.
+*/}}
 {{- define "infermeter.operatorRelabelings" -}}
-{{- range fromYamlArray .relabelings -}}
+- action: labeldrop
+  regex: namespace|node|service|pod|container|endpoint
+{{- range fromYamlArray (.relabelings | default "[]") -}}
 {{- $one := dict -}}
 {{- range $key, $value := . -}}
 {{- $_ := set $one (get (dict "source_labels" "sourceLabels" "target_label" "targetLabel") $key | default $key) $value -}}
-{{- end -}}
-{{- list $one | toYaml }}
-{{ end -}}
+{{- end }}
+{{ list $one | toYaml }}
+{{- end }}
 - targetLabel: job
   replacement: {{ .job }}
 {{- end -}}
