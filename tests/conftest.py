@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from weakref import WeakSet
 
 import pytest
 from tests.otlp_sink import OtlpSink
@@ -76,11 +77,17 @@ def connect(sink: OtlpSink) -> Iterator[Callable[..., Telemetry]]:
 def await_export_threads(timeout_s: float = 5.0) -> None:
     """Let last exports end, also of configurations that are no longer live.
 
-    A late failure would be logged into the next test. A thread that waits for a host that never answers is left behind.
+    A late failure would be logged into the next test. A thread that waits for a host that never answers is left behind,
+    as is one that a test has forgotten as a fork would; each is waited for once.
     """
     for thread in threading.enumerate():
-        if thread.name == "infermeter":
+        if thread.name == "infermeter" and thread not in _left_behind:
             thread.join(timeout_s)
+            if thread.is_alive():
+                _left_behind.add(thread)
+
+
+_left_behind: WeakSet[threading.Thread] = WeakSet()
 
 
 class FakeClock:

@@ -159,7 +159,10 @@ class TestPreflight:
         message = self.refused(cluster, "walled", values, **{"pod-security.kubernetes.io/enforce": "baseline"})
         assert "namespace walled enforces the pod security standard baseline" in message
         assert "gpu.source is dcgm" in message
-        for allowed in ({"source": "none"}, {"source": "agent", "agent": {"pods": False}}):
+        modest: Values = {"source": "agent", "agent": {"pods": False}}
+        restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+        assert "standard restricted" in self.refused(cluster, "locked", {**values, "gpu": modest}, **restricted)
+        for allowed in ({"source": "none"}, modest):
             answer = run_helm(
                 "install", "infermeter", CHART, "-n", "walled", "--dry-run=server", values={**values, "gpu": allowed},
                 env=cluster.environment,

@@ -12,7 +12,10 @@ from tests.kubernetes.cluster import Cluster
 pytestmark = pytest.mark.kubernetes
 
 NAMESPACE = "upgrades"
-VALUES: Values = {"collector": {"auth": {"mode": "none"}}, "dashboards": {"enabled": False}}
+VALUES: Values = {
+    "collector": {"auth": {"mode": "none"}}, "dashboards": {"enabled": False},
+    "prometheus": {"storage": "1024Gi"}, "alertmanager": {"storage": "1024Mi"},  # kept as 1Ti and 1Gi
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
