@@ -74,6 +74,9 @@ def connect(sink: OtlpSink) -> Iterator[Callable[..., Telemetry]]:
     await_export_threads()
 
 
+_left_behind: WeakSet[threading.Thread] = WeakSet()
+
+
 def await_export_threads(timeout_s: float = 5.0) -> None:
     """Let last exports end, also of configurations that are no longer live.
 
@@ -85,9 +88,6 @@ def await_export_threads(timeout_s: float = 5.0) -> None:
             thread.join(timeout_s)
             if thread.is_alive():
                 _left_behind.add(thread)
-
-
-_left_behind: WeakSet[threading.Thread] = WeakSet()
 
 
 class FakeClock:

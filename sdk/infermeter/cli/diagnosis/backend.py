@@ -60,11 +60,10 @@ class Backend:
         return None if date is None else parsedate_to_datetime(date).timestamp() - time.time()
 
     def _ask(self, path: str, parameters: dict[str, str]) -> requests.Response:
+        host = urlsplit(self.url).hostname or ""
         try:
             with requests.Session() as session:
-                session.trust_env = not is_loopback(
-                    urlsplit(self.url).hostname or ""
-                )  # no proxy between us and this machine
+                session.trust_env = not is_loopback(host)  # no proxy between us and this machine
                 return session.get(self.url + path, params=parameters, timeout=_TIMEOUT_S)
         except requests.Timeout:
             raise NoAnswerError(f"does not answer within {_TIMEOUT_S:g} s") from None
